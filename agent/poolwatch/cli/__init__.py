@@ -1,0 +1,91 @@
+"""The ``poolwatch`` command: a table of small commands, one module each.
+
+A command has ``HELP``, ``add_arguments(parser)`` and ``run(args) -> int``; what it needs beyond that it imports
+when it runs, so that ``--help`` works wherever Python does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from poolwatch.cli import demo, doctor, report, run, top
+from poolwatch.errors import PoolwatchError
+
+EXAMPLES = """\
+examples:
+  poolwatch run -- python app.py                      watch a program, report at its end
+  poolwatch run -- gunicorn app:app -w 4              and all its Python children
+  poolwatch run --fail-on probable -- pytest -x       exit with 3 where something leaks
+  poolwatch run --serve 127.0.0.1:9187 -- python app.py
+                                                      with Prometheus metrics while it runs
+  poolwatch top                                       look at what runs under `poolwatch run` now
+  poolwatch report leaks.json                         read a saved JSON report
+  poolwatch doctor                                    what is hooked here, and what is not and why
+"""
+
+
+class Command(Protocol):
+    """What a module of this package offers."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the flags of the command."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; gives the exit status."""
+
+
+COMMANDS: dict[str, Command] = {"run": run, "report": report, "top": top, "doctor": doctor, "demo": demo}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit status, 2 for an option or value that is not allowed."""
+    words, command = _split(list(sys.argv[1:] if argv is None else argv))
+    args = parser().parse_args(words)
+    if command:
+        args.command = [*args.command, "--", *command] if args.command else command
+    try:
+        return COMMANDS[args.name].run(args)
+    except PoolwatchError as error:
+        print(f"poolwatch {args.name}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Cut the command line of ``run`` at its first ``--``: argparse must not look at what follows."""
+    if words[:1] != ["run"] or "--" not in words:
+        return words, []
+    cut = words.index("--")
+    return words[:cut], words[cut + 1 :]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the whole command line."""
+    from poolwatch.cli.version import own_version
+
+    top_level = argparse.ArgumentParser(
+        prog="poolwatch",
+        description="Finds leaked and wrongly shared database connections inside a running Python program.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top_level.add_argument("--version", action="version", version=f"poolwatch {own_version()}")
+    commands = top_level.add_subparsers(dest="name", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=command.HELP[0].upper() + command.HELP[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.add_arguments(sub)
+    return top_level

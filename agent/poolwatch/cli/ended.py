@@ -1,0 +1,94 @@
+"""What only somebody outside can say: a process died without a last word and took leases with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from poolwatch.merge import site_key
+from poolwatch.model import Json
+
+_STARTED_SLACK = 2.0
+"""Seconds by which a process may have started after the start it reported: clocks are read at different places."""
+
+
+def alive(process: Json) -> bool:
+    """Tell whether a process of a report still runs; a zombie does not, nor a later process with its pid."""
+    try:
+        with open(f"/proc/{process['pid']}/stat", encoding="utf-8", errors="replace") as file:
+            words = file.read().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return not os.path.exists("/proc/self/stat") and _answers(process["pid"])
+    except OSError:
+        return False
+    state, started = words[0], _boot_time() + int(words[19]) / os.sysconf("SC_CLK_TCK")
+    return state not in "ZX" and started <= process["started_at"] + _STARTED_SLACK
+
+
+def _boot_time() -> float:
+    with open("/proc/stat", encoding="ascii") as file:
+        return float(next(line.split()[1] for line in file if line.startswith("btime")))
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def with_ended(report: Json) -> Json:
+    """Add ``leak.process_ended`` to the report of one process where that died and still held leases."""
+    process = report["processes"][0]
+    if process["ended_at"] is not None or alive(process):
+        return report
+    findings = list(_findings(report, process))
+    return {**report, "leases": [], "findings": report["findings"] + findings}
+
+
+def _findings(report: Json, process: Json) -> Iterable[Json]:
+    covered = {_place(finding) for finding in report["findings"] if _covers(finding)}
+    groups: dict[object, list[Json]] = {}
+    for lease in report["leases"]:
+        if _place(lease) not in covered:
+            groups.setdefault(_place(lease), []).append(lease)
+    return (_finding(leases, report, process, number) for number, leases in enumerate(groups.values(), 1))
+
+
+def _place(thing: Json) -> object:
+    return thing["pool"], site_key(thing["site"])
+
+
+def _covers(finding: Json) -> bool:
+    return bool(finding["state"] == "open" and finding["kind"].startswith("leak."))
+
+
+def _finding(leases: list[Json], report: Json, process: Json, number: int) -> Json:
+    oldest = max(leases, key=lambda lease: lease["age_seconds"])
+    seen, many = process.get("seen_at") or report["generated_at"], len(leases)
+    facts = {name: value for name, value in oldest.items() if name not in ("owner", "user", "site", "pool")}
+    return {
+        "id": f"ended-{process['pid']}-{number}",
+        "kind": "leak.process_ended",
+        "grade": "proved",
+        "state": "open",
+        "pool": oldest["pool"],
+        "library": oldest.get("library", ""),
+        "count": many,
+        "first_seen": seen,
+        "last_seen": seen,
+        "summary": f"process {process['pid']} died without a last word and still held "
+        + ("a connection" if many == 1 else f"{many} connections"),
+        "hint": "find out what killed the process (SIGKILL, out of memory, os._exit, a crash); the server keeps"
+        " its sessions and their locks until it notices",
+        "site": oldest["site"],
+        "owners": [{**oldest["owner"], "alive": False}],
+        "stacks": {"checkout": [], "last_use": [], "current": [], "release": []},
+        "lease": facts,
+        "retained_by": [],
+        "resolution": None,
+        "pid": process["pid"],
+    }

@@ -1,0 +1,68 @@
+"""Reads the spool of a running or ended command and makes one report of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+
+from poolwatch import merge, spool
+from poolwatch.cli.ended import alive, with_ended
+from poolwatch.model import Json, grade_at_least
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Where to look: what lay in ``directory`` before (``ignore``) belongs to others."""
+
+    directory: str
+    ignore: frozenset[str] = frozenset()
+    skipped: dict[str, str] = field(default_factory=dict)
+    """File name to the reason why it could not be read."""
+
+    @classmethod
+    def fresh(cls, directory: str) -> Gathering:
+        """Look only at what comes into ``directory`` from now on."""
+        return cls(directory, frozenset(os.listdir(directory)))
+
+    def report(self) -> Json:
+        """Merge what all processes have reported; those that died holding leases get a finding for it."""
+        return merge.merge(with_ended(report) for report in self._reports())
+
+    def running(self) -> Json:
+        """Give the same while the command runs: a process that has gone holds nothing any more."""
+        return merge.merge(_emptied(with_ended(report)) for report in self._reports())
+
+    def notes(self) -> list[Json]:
+        """Give the notes of processes that could not be hooked."""
+        return spool.read_notes(self.directory, self.ignore)
+
+    def wait(self, seconds: float) -> None:
+        """Wait, ``seconds`` at most, until every process that reported has said its last word or is gone."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and any(_speaks(report) for report in self._reports()):
+            time.sleep(0.02)
+
+    def _reports(self) -> list[Json]:
+        self.skipped.clear()
+        return spool.read_all(self.directory, self.skipped, self.ignore)
+
+
+def _speaks(report: Json) -> bool:
+    process = report["processes"][0]
+    return process["ended_at"] is None and alive(process)
+
+
+def _emptied(report: Json) -> Json:
+    if alive(report["processes"][0]):
+        return report
+    pools = [{**pool, "used": 0, "idle": 0, "waiting": 0, "oldest_lease_seconds": 0.0} for pool in report["pools"]]
+    return {**report, "leases": [], "pools": [{**pool, "leases_by_owner": {}} for pool in pools]}
+
+
+def trips(report: Json, floor: str) -> bool:
+    """Tell whether a finding is at least of grade ``floor``, and open or proved."""
+    return floor != "never" and any(
+        grade_at_least(finding["grade"], floor) and (finding["state"] == "open" or finding["grade"] == "proved")
+        for finding in report["findings"]
+    )

@@ -1,0 +1,170 @@
+"""``poolwatch run``: starts a command with the hooks in all its Python processes and reports at its end."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from poolwatch import text
+from poolwatch.cli import environment, options
+from poolwatch.cli.gather import Gathering, trips
+from poolwatch.cli.launch import Launch, block_signals, end_like, failure
+from poolwatch.cli.sources import PREFIX
+from poolwatch.config import Config
+from poolwatch.errors import ConfigError, PoolwatchError
+from poolwatch.model import GRADES, Json
+from poolwatch.spool import DIRECTORY_VARIABLE
+
+HELP = "run a command with poolwatch in all its Python processes, and report at its end"
+EPILOG = """\
+examples:
+  poolwatch run -- python app.py
+  poolwatch run --report leaks.json --fail-on probable -- pytest -x
+  poolwatch run --serve 127.0.0.1:9187 -- gunicorn app:app -w 4
+  poolwatch run --overdue-after 10 -- -m shop.worker
+
+Exit status: the command's own; 3 where --fail-on trips; 127 and 126 where the command cannot be started.
+"""
+
+FAIL_ON = (*GRADES, "never")
+TRIPPED = 3
+_LAST_WORDS = 1.0
+"""Seconds that Python children have to say their last word once the command has ended."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of ``run``, and one for each option."""
+    parser.usage = "poolwatch run [options] -- COMMAND..."
+    parser.epilog = EPILOG
+    parser.add_argument("--format", metavar="FORMAT", help="text or json (default: text; json for a PATH in .json)")
+    parser.add_argument(
+        "--fail-on",
+        default="never",
+        metavar="GRADE",
+        help="exit with 3 where a finding is proved, or open and at least of this grade: " + ", ".join(FAIL_ON),
+    )
+    parser.add_argument("--dir", metavar="DIR", help="keep the processes' snapshots there (default: a private folder)")
+    options.add_arguments(parser)
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run, after --")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; gives its exit status, or 3 where ``--fail-on`` trips."""
+    config, form = _checked(args)
+    mask = block_signals()
+    with _folder(args.dir) as directory:
+        gathering = Gathering.fresh(directory)
+        with _served(config, gathering):
+            try:
+                words, variables = environment.words(args.command), environment.variables(config, directory)
+                launch = Launch(words, variables, mask)
+            except OSError as error:
+                status, reason = failure(error, args.command)
+                _say(reason)
+                return status
+            launch.wait()
+        gathering.wait(_LAST_WORDS)
+        report = gathering.report()
+        _tell(report, gathering, form, config.report)
+    return TRIPPED if trips(report, args.fail_on) else end_like(launch.status)
+
+
+def _checked(args: argparse.Namespace) -> tuple[Config, str]:
+    """Give the options and the report's format; raises PoolwatchError for what is not allowed."""
+    if not args.command:
+        raise PoolwatchError("no command; use: poolwatch run [options] -- COMMAND...")
+    options.one_of("--fail-on", args.fail_on, FAIL_ON)
+    if args.format:
+        options.one_of("--format", args.format, text.FORMATS)
+    config = options.read(args)
+    _check_target(config.report)
+    return config, args.format or text.form_of(config.report)
+
+
+def _check_target(target: str | None) -> None:
+    """Refuse, before anything has run, a path that cannot be written; raises PoolwatchError."""
+    path = Path(target or "-").resolve()
+    if target in (None, "-") or (path.exists() and not path.is_dir() and not path.is_file()):
+        return
+    if path.is_dir():
+        raise PoolwatchError(f"--report: {target!r} is a folder; use the path of a file, or -")
+    if not os.access(path.parent, os.W_OK):
+        raise PoolwatchError(f"--report: {target!r} cannot be written: no writable folder {str(path.parent)!r}")
+
+
+@contextmanager
+def _folder(given: str | None) -> Iterator[str]:
+    """Give the spool's folder; a private one is removed at the end."""
+    directory = given or os.environ.get(DIRECTORY_VARIABLE)
+    if directory:
+        try:
+            Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise PoolwatchError(f"--dir: {directory!r} cannot be used: {error.strerror}") from error
+        yield str(Path(directory).resolve())
+        return
+    directory = tempfile.mkdtemp(prefix=PREFIX)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _served(config: Config, gathering: Gathering) -> Iterator[None]:
+    """Serve the merged report while the command runs, where ``--serve`` asks for it."""
+    if config.serve is None:
+        yield
+        return
+    from poolwatch.server import serve
+
+    try:
+        server = serve(config.serve, gathering.running)
+    except ConfigError as error:
+        raise options.by_flag(error) from error
+    _say(f"serving {server.url}")
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def _tell(report: Json, gathering: Gathering, form: str, target: str | None) -> None:
+    """Write the report, and on standard error what somebody must know who does not read it."""
+    notes = gathering.notes()
+    for note in notes:
+        _say(f"process {note['pid']} ({note.get('executable')}) could not be hooked: {note['error']}")
+    for name, reason in gathering.skipped.items():
+        _say(f"{name} in the spool was skipped: {reason}")
+    if not report["processes"] and not notes:
+        _say(_NOBODY)
+    try:
+        _write(report, form, target)
+    except OSError as error:
+        _say(f"the report could not be written to {target or 'standard error'}: {error.strerror}")
+
+
+def _write(report: Json, form: str, target: str | None) -> None:
+    if target is not None or report["findings"] or form == "json":
+        text.write(report, target, form)
+    if (target is not None or not report["findings"]) and report["processes"]:
+        _say(text.summary(report) + (f"; the report is in {target}" if target not in (None, "-") else ""))
+
+
+_NOBODY = (
+    "no process reported: the command started no Python process, or one that reads no PYTHONPATH"
+    " (python -I, -E or -S; an emptied environment; a frozen program); `poolwatch doctor` says more"
+)
+
+
+def _say(sentence: str) -> None:
+    try:
+        print(f"poolwatch: {text.clean(sentence)}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody reads it; the exit status still counts

@@ -1,0 +1,65 @@
+"""Where a live report comes from: a served address, a spool folder, or whatever runs on this machine now."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+
+from poolwatch import merge, spool
+from poolwatch.cli.ended import alive
+from poolwatch.errors import PoolwatchError, ReportError
+from poolwatch.model import Json
+
+PREFIX = "poolwatch-"
+"""Private folders of running commands begin so, below the folder for temporary files."""
+_PATIENCE = 5.0
+"""Seconds to wait for a served report."""
+
+
+def source(url: str | None, directory: str | None) -> Callable[[], Json]:
+    """Give the function that reads the report; raises PoolwatchError for a source that cannot be one."""
+    if url and directory:
+        raise PoolwatchError("a URL and --dir exclude each other; use one of them")
+    if url:
+        return lambda: fetched(url)
+    directory = directory or os.environ.get(spool.DIRECTORY_VARIABLE)
+    if directory and not os.path.isdir(directory):
+        raise PoolwatchError(f"--dir: {directory!r} is no folder; use the one that `poolwatch run --dir` was given")
+    return lambda: living([directory] if directory else private_folders())
+
+
+def private_folders() -> list[str]:
+    """Give the spool folders of this user's running commands; what others have put there is not trusted."""
+    return [folder for folder in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*")) if _is_ours(folder)]
+
+
+def _is_ours(folder: str) -> bool:
+    try:
+        facts = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o077
+
+
+def living(folders: list[str]) -> Json:
+    """Merge the reports of the processes that still run."""
+    reports = [report for folder in folders for report in spool.read_all(folder)]
+    return merge.merge(report for report in reports if all(alive(process) for process in report["processes"]))
+
+
+def fetched(url: str) -> Json:
+    """Get the report from an address that ``--serve`` has opened; raises PoolwatchError."""
+    from urllib.error import URLError
+    from urllib.request import ProxyHandler, build_opener
+
+    if not url.startswith(("http://", "https://")):
+        raise PoolwatchError(f"{url!r} is no address; use http://HOST:PORT")
+    address = url if url.endswith(".json") else url.rstrip("/") + "/report.json"
+    try:
+        with build_opener(ProxyHandler({})).open(address, timeout=_PATIENCE) as answer:
+            return spool.checked(spool.parsed(answer.read(spool.MAX_BYTES)))
+    except (URLError, OSError, ReportError, ValueError) as error:
+        raise PoolwatchError(f"no report from {address}: {getattr(error, 'reason', error)}") from error

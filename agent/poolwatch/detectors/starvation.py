@@ -1,0 +1,146 @@
+"""Pools that have nothing left to lend."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from poolwatch.config import Config
+from poolwatch.detectors.facts import owners, pool_facts, pool_of, seconds, sentence
+from poolwatch.model import Finding, Json, Lease, Snapshot, Waiter
+
+_SETTLED = 0.05
+"""A wait this old (seconds) began well before the leases of the same snapshot were read."""
+
+
+def self_deadlock(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
+    """Everybody who holds a connection of a pool waits for another one of it: proved."""
+    for pool, holders, waiting in _standstills(snapshot):
+        names = ", ".join(str(lease.user) for lease in holders)
+        yield _about_pool(
+            snapshot,
+            pool,
+            "starvation.self_deadlock",
+            f"All {len(holders)} connections of the pool are held by those who wait for one more: {names} each hold "
+            "one and wait for the next.",
+            "Take the second connection before the pool can be full of firsts: pass the one you hold along, or make "
+            "the pool larger than the number of workers.",
+            holders,
+            waiting,
+        )
+
+
+def _standstills(snapshot: Snapshot) -> Iterator[tuple[str, list[Lease], list[Waiter]]]:
+    seen = set()
+    for pool, waiters in _by_pool(snapshot.waiters).items():
+        for waiter in waiters:
+            if waiter.timed_out and waiter.holders and {h.user.key for h in waiter.holders} <= set(waiter.waiting_owners):
+                seen.add(pool)
+                yield pool, list(waiter.holders), waiters
+                break
+        waiting = [waiter for waiter in waiters if not waiter.done and waiter.waited_seconds > _SETTLED]
+        keys = {waiter.owner.key for waiter in waiting}
+        holders = _holders(snapshot, pool)
+        state = pool_of(snapshot, pool)
+        full = state is not None and state.limits.max is not None and len(holders) >= state.limits.max
+        if pool not in seen and waiting and full and all(lease.user.key in keys for lease in holders):
+            yield pool, holders, waiting
+
+
+def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
+    """Somebody timed out on an empty pool, or waits there too long: proved. Lists every holder."""
+    deadlocked = {pool for pool, _, _ in _standstills(snapshot)}
+    for pool, waiters in _by_pool(snapshot.waiters).items():
+        starved = [w for w in waiters if w.timed_out or (not w.done and w.waited_seconds >= config.starved_after)]
+        starved = [w for w in starved if not _blocks_itself(snapshot, w, config)]
+        if not starved or pool in deadlocked:
+            continue
+        longest = max(starved, key=lambda waiter: waiter.waited_seconds)
+        holders = list(longest.holders) or _holders(snapshot, pool)
+        holders.sort(key=lambda lease: -lease.age_seconds)
+        timed_out = sum(waiter.timed_out for waiter in starved)
+        outcome = f"{timed_out} timed out" if timed_out else "waits still"
+        listed = "; ".join(f"{lease.user} for {seconds(lease.age_seconds)} from {lease.site}" for lease in holders[:5])
+        yield _about_pool(
+            snapshot,
+            pool,
+            "starvation.exhausted",
+            f"No connection was left for {longest.owner} after {seconds(longest.waited_seconds)} ({outcome}). "
+            f"Holders, longest first: {listed or 'none seen'}.",
+            "Look at the longest holder first: return connections sooner, or raise pool_size + max_overflow to what "
+            "runs at once.",
+            holders,
+            starved,
+        )
+
+
+def blocked_loop(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
+    """A blocking wait for a sync pool runs on an event loop's thread: proved."""
+    for waiter in snapshot.waiters:
+        if waiter.on_loop and waiter.waited_seconds >= config.blocked_loop_after:
+            state = pool_of(snapshot, waiter.pool)
+            yield Finding(
+                kind="starvation.blocked_loop",
+                grade="proved",
+                pool=waiter.pool,
+                library=state.library if state else "",
+                summary=f"{sentence(waiter.owner)} waited {seconds(waiter.waited_seconds)} for a connection of a "
+                "sync pool on the event loop's thread: nothing else could run there meanwhile.",
+                hint="Use an async engine, or move the blocking call off the loop with asyncio.to_thread.",
+                site=waiter.site,
+                owners=(waiter.owner,),
+                stacks={"current": waiter.stack},
+                lease={"pool": pool_facts(state)} if state else {},
+                subjects=frozenset({waiter.id}),
+            )
+
+
+def _blocks_itself(snapshot: Snapshot, waiter: Waiter, config: Config) -> bool:
+    """Tell whether a blocked loop's own tasks hold the pool: then the blocked loop is the finding."""
+    if not waiter.on_loop or waiter.waited_seconds < config.blocked_loop_after:
+        return False
+    holders = waiter.holders or _holders(snapshot, waiter.pool)
+    return any(lease.user.thread_id == waiter.owner.thread_id for lease in holders)
+
+
+def _about_pool(
+    snapshot: Snapshot, pool: str, kind: str, summary: str, hint: str, holders: list[Lease], waiters: list[Waiter]
+) -> Finding:
+    state = pool_of(snapshot, pool)
+    facts: Json = {"pool": pool_facts(state)} if state else {}
+    facts["holders"] = [_holder(lease) for lease in holders]
+    facts["waiters"] = [{"owner": str(w.owner), "waited_seconds": w.waited_seconds, "site": str(w.site)} for w in waiters]
+    return Finding(
+        kind=kind,
+        grade="proved",
+        pool=pool,
+        library=state.library if state else "",
+        summary=summary,
+        hint=hint,
+        site=holders[0].site if holders else None,
+        owners=owners(*(lease.user for lease in holders)),
+        lease=facts,
+        subjects=frozenset(w.id for w in waiters),
+        one_per_pool=True,
+    )
+
+
+def _holder(lease: Lease) -> Json:
+    return {
+        "owner": str(lease.user),
+        "site": str(lease.site),
+        "age_seconds": lease.age_seconds,
+        "idle_seconds": lease.idle_seconds,
+        "statements": lease.statements,
+    }
+
+
+def _holders(snapshot: Snapshot, pool: str) -> list[Lease]:
+    return [lease for lease in snapshot.leases if lease.pool == pool and not lease.returned and not lease.detached]
+
+
+def _by_pool(waiters: Iterable[Waiter]) -> dict[str, list[Waiter]]:
+    found: dict[str, list[Waiter]] = defaultdict(list)
+    for waiter in waiters:
+        found[waiter.pool].append(waiter)
+    return found

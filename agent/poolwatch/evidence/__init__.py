@@ -1,0 +1,1 @@
+"""Evidence that is gathered for suspects only, in the watcher thread, within bounds of time and steps."""

@@ -1,0 +1,82 @@
+"""Join the evidence: what suspects are asked before detectors judge, and what a new finding is dressed with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from poolwatch import model
+from poolwatch.evidence import driver, reach
+from poolwatch.ledger import Lease
+from poolwatch.native import get_ident
+from poolwatch.senses import stack, whereabouts
+
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 60.0
+
+
+@dataclass(slots=True)
+class _Answer:
+    held_by: str
+    retained_by: tuple[str, ...]
+    again_at: float
+    wait: float = _FIRST_WAIT
+
+
+class Witness:
+    """Remembers per suspect who keeps its handle, and asks again at growing intervals."""
+
+    def __init__(self) -> None:
+        self._answers: dict[int, _Answer] = {}
+
+    def ask(self, suspects: list[Lease], now: float, *, final: bool = False) -> None:
+        """Find out who keeps the handles of ``suspects``; forgets whoever is no suspect any more."""
+        known = self._answers
+        self._answers = {lease.id: known[lease.id] for lease in suspects if lease.id in known}
+        due = [lease for lease in suspects if final or self._due(lease.id, now)]
+        if not due:
+            return
+        handles = {key: lease for lease in due if (key := _handle_id(lease)) is not None}
+        living = reach.by_living_frames(set(handles), get_ident())
+        paths = reach.by_modules(set(handles) - living)
+        for key, lease in handles.items():
+            path, only_dead = paths.get(key, (None, False))
+            held_by = "living frame" if key in living else "dead frame" if only_dead else "other"
+            wait = min(_LONGEST_WAIT, 2 * known[lease.id].wait) if lease.id in known else _FIRST_WAIT
+            self._answers[lease.id] = _Answer(held_by, (path,) if path else (), now + wait, wait)
+
+    def _due(self, lease: int, now: float) -> bool:
+        return lease not in self._answers or self._answers[lease].again_at <= now
+
+    def testify(self, frozen: model.Lease) -> model.Lease:
+        """Add what is known of who keeps the handle."""
+        answer = self._answers.get(frozen.id)
+        if answer is None:
+            return frozen
+        return replace(frozen, held_by=answer.held_by, retained_by=answer.retained_by)
+
+
+def _handle_id(lease: Lease) -> int | None:
+    # for an instant this is a strong reference; the id alone goes on
+    handle = lease()
+    return None if handle is None else id(handle)
+
+
+def driver_state(lease: Lease) -> dict[str, Any]:
+    """Read transaction state and backend pid of one lease from its driver; for suspects only."""
+    handle = lease()
+    if handle is None or lease.conn.inside is not None:
+        return {}
+    connection = driver.driver_connection(handle)
+    return {"in_transaction": driver.in_transaction(connection), "backend_pid": driver.backend_pid(connection)}
+
+
+def stacks(lease: Lease, depth: int) -> dict[str, tuple[model.Frame, ...]]:
+    """Render what is known of where: the checkout, another's last use, and where the holder is now."""
+    user = lease.user
+    now = () if lease.returned or user.has_ended() else stack.frames(whereabouts.stack_of(user, depth))
+    return {
+        "checkout": stack.frames(lease.stack or lease.site.sample),
+        "last_use": stack.frames(lease.more.trail.stack) if lease.more.trail else (),
+        "current": now,
+    }

@@ -1,0 +1,148 @@
+"""The book of findings: what detectors say at each look becomes something that opens, repeats and is resolved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from poolwatch.model import GRADES, Finding
+
+Change = tuple[Literal["opened", "repeated", "stronger", "resolved"], Finding]
+
+_RETURNABLE = ("leak.owner_ended", "leak.overdue", "hold.")
+"""Kinds about leases that are out: they are resolved when the lease comes back."""
+_WEAKER = {
+    "leak.collected": ("leak.owner_ended", "leak.overdue", "hold.idle_in_transaction"),
+    "leak.detached": ("leak.overdue",),
+    "leak.owner_ended": ("leak.overdue", "hold.idle_in_transaction"),
+    "starvation.self_deadlock": ("starvation.exhausted",),
+    "crossing.concurrent": ("crossing.interleaved",),
+}
+"""What a finding makes superfluous: for the same leases, the same pool (starvation) or the same site (crossings)."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    finding: Finding
+    subjects: set[int] = field(default_factory=set)
+
+
+class Findings:
+    """Findings of one process by fault: (kind, pool, site)."""
+
+    def __init__(self, *, max_findings: int, resolve_after: float) -> None:
+        self._entries: dict[tuple[object, ...], _Entry] = {}
+        self._closed: list[Finding] = []
+        self._max = max_findings
+        self._resolve_after = resolve_after
+        self._number = 0
+        self.dropped = 0
+
+    def all(self) -> tuple[Finding, ...]:
+        """Give the findings, open ones first, in the order they were opened."""
+        return (*(entry.finding for entry in self._entries.values()), *self._closed)
+
+    def covers(self, subject: int) -> bool:
+        """Tell whether an open leak is about this lease."""
+        return any(subject in entry.subjects for entry in self._entries.values() if entry.finding.kind.startswith("leak."))
+
+    def update(self, now: float, found: Iterable[Finding], returned: dict[int, float]) -> list[Change]:
+        """Take what holds at this look; ``returned`` maps leases that came back to their age in seconds."""
+        changes: list[Change] = []
+        present: dict[tuple[object, ...], set[int]] = {}
+        for finding in found:
+            present.setdefault(finding.key, set()).update(finding.subjects)
+            changes.extend(self._take(now, finding))
+            self._supersede(finding)
+        for key, entry in list(self._entries.items()):
+            changes.extend(self._settle(now, key, entry, present.get(key, set()), returned))
+        return changes
+
+    def dress(self, finding: Finding, **evidence: object) -> Finding:
+        """Replace fields of an open finding by evidence gathered for it."""
+        entry = self._entries.get(finding.key)
+        dressed = replace(entry.finding if entry else finding, **evidence)  # type: ignore[arg-type]
+        if entry is not None:
+            entry.finding = dressed
+        return dressed
+
+    def _take(self, now: float, found: Finding) -> list[Change]:
+        entry = self._entries.get(found.key)
+        if entry is None:
+            return self._open(now, found)
+        old = entry.finding
+        fresh = len(found.subjects - entry.subjects) if found.subjects else 1
+        entry.subjects |= found.subjects
+        stronger = GRADES.index(found.grade) < GRADES.index(old.grade)
+        if not fresh and not stronger:
+            entry.finding = replace(old, last_seen=now, lease={**old.lease, **found.lease}, summary=found.summary)
+            return []
+        entry.finding = replace(
+            old,
+            count=old.count + fresh,
+            last_seen=now,
+            grade=found.grade if stronger else old.grade,
+            summary=found.summary if stronger else old.summary,
+        )
+        return [("stronger" if stronger else "repeated", entry.finding)]
+
+    def _open(self, now: float, found: Finding) -> list[Change]:
+        if len(self._entries) + len(self._closed) >= self._max and not self._make_room():
+            self.dropped += 1
+            return []
+        self._number += 1
+        finding = replace(
+            found,
+            id=f"{os.getpid()}-{self._number}",
+            pid=os.getpid(),
+            first_seen=found.first_seen or now,
+            last_seen=now,
+            count=max(1, len(found.subjects)) if not found.one_per_pool else 1,
+        )
+        self._entries[found.key] = _Entry(finding, set(found.subjects))
+        return [("opened", finding)]
+
+    def _make_room(self) -> bool:
+        if not self._closed:
+            return False
+        del self._closed[0]
+        self.dropped += 1
+        return True
+
+    def _supersede(self, stronger: Finding) -> None:
+        for key, entry in list(self._entries.items()):
+            weaker = entry.finding
+            if weaker.kind not in _WEAKER.get(stronger.kind, ()) or weaker.pool != stronger.pool:
+                continue
+            shared = entry.subjects & stronger.subjects
+            if stronger.kind.startswith("crossing.") and weaker.site != stronger.site:
+                continue
+            if shared == entry.subjects or stronger.one_per_pool:
+                del self._entries[key]
+            elif shared:
+                entry.subjects -= shared
+                entry.finding = replace(weaker, count=max(1, weaker.count - len(shared)))
+
+    def _settle(
+        self, now: float, key: tuple[object, ...], entry: _Entry, present: set[int], returned: dict[int, float]
+    ) -> list[Change]:
+        finding = entry.finding
+        if finding.kind.startswith(_RETURNABLE):
+            gone = entry.subjects - present
+            entry.subjects &= present
+            if entry.subjects:
+                return []
+            ages = [returned[subject] for subject in gone if subject in returned]
+            return self._resolve(key, now, f"returned after {max(ages):.0f} s" if ages else "no longer so")
+        if now - finding.last_seen >= self._resolve_after:
+            return self._resolve(key, now, f"not seen again for {self._resolve_after:.0f} s")
+        if not finding.kind.startswith("starvation."):
+            entry.subjects.clear()
+        return []
+
+    def _resolve(self, key: tuple[object, ...], now: float, why: str) -> list[Change]:
+        finding = replace(self._entries.pop(key).finding, state="resolved", resolution=why)
+        self._closed.append(finding)
+        return [("resolved", finding)]

@@ -1,0 +1,31 @@
+"""Replace a method of a class and remember how to put the original back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from poolwatch.guard import Guard
+
+
+def patch(guard: Guard, hook: str, owner: Any, name: str, replacement: Any) -> Any:
+    """Put ``replacement`` at ``owner.name``; gives the original. Undoing leaves no trace on ``owner``."""
+    own = vars(owner).get(name, _ABSENT)
+    original = getattr(owner, name)
+    replacement.__name__, replacement.__qualname__ = name, getattr(original, "__qualname__", name)
+    replacement.__doc__, replacement.__module__ = original.__doc__, original.__module__
+    replacement.__wrapped__ = original
+    setattr(owner, name, replacement)
+    guard.add(hook, lambda: _restore(owner, name, own, replacement))
+    return original
+
+
+_ABSENT = object()
+
+
+def _restore(owner: Any, name: str, own: Any, replacement: Any) -> None:
+    if vars(owner).get(name) is not replacement:
+        return  # somebody wrapped it after us; ours stays underneath and must not be cut out
+    if own is _ABSENT:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, own)

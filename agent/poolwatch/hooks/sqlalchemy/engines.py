@@ -1,0 +1,115 @@
+"""Which pool is which: names by engine, limits by class, one entry for an engine's pools over ``dispose()``."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import AssertionPool, NullPool, QueuePool, SingletonThreadPool, StaticPool
+
+from poolwatch.guard import Guard
+from poolwatch.hooks.patch import patch
+from poolwatch.hooks.sqlalchemy.statements import wrap_dialect
+from poolwatch.ledger import Ledger, Pool
+from poolwatch.ledger.records import serial
+
+_HOOK = "sqlalchemy.engine"
+_LOOPLESS_DRIVERS = {"aiosqlite"}
+_ledger: Ledger
+_guard: Guard
+
+
+class Home:
+    """One physical pool object and the logical pool it is for."""
+
+    __slots__ = ("pool", "ref", "serial")
+
+    def __init__(self, pool: Pool, physical: Any) -> None:
+        self.pool = pool
+        self.serial = serial()
+        was, number = id(physical), self.serial
+        self.ref = weakref.ref(physical, lambda _: _ledger.homeless.append((was, number)))
+
+
+_by_dialect: weakref.WeakKeyDictionary[Any, Pool] = weakref.WeakKeyDictionary()
+
+
+def home_of(physical: Any) -> Home:
+    """Give the home of a SQLAlchemy pool; makes one at first sight."""
+    home = _ledger.homes.get(id(physical))
+    if home is None or home.ref() is not physical:
+        home = _ledger.homes[id(physical)] = Home(_logical(physical), physical)
+    return home  # type: ignore[no-any-return]
+
+
+def _logical(physical: Any, engine: Engine | None = None) -> Pool:
+    dialect = vars(physical).get("_dialect")  # absent on a pool made by hand
+    pool = _by_dialect.get(dialect) if dialect is not None else None
+    if pool is None:
+        pool = Pool(_ledger.unique_name(_name(physical, engine)), "sqlalchemy", type(physical).__name__)
+        if dialect is not None:
+            _by_dialect[dialect] = pool
+        _ledger.pools[pool.key] = pool
+    _describe(pool, physical)
+    return pool
+
+
+def _name(physical: Any, engine: Engine | None) -> str:
+    if engine is None:
+        return physical.logging_name or type(physical).__name__
+    url = engine.url
+    named = engine.logging_name or physical.logging_name
+    if named:
+        return str(named)
+    if url.host:
+        port = f":{url.port}" if url.port else ""
+        return f"{url.host}{port}/{url.database or ''}"
+    return f"{url.get_backend_name()}/{url.database or ':memory:'}"
+
+
+def _describe(pool: Pool, physical: Any) -> None:
+    pool.cls = type(physical).__name__
+    pool.shared = isinstance(physical, StaticPool)
+    pool.limits = _limits(physical)
+    dialect = physical._dialect
+    loopless = pool.shared and getattr(dialect, "driver", "") in _LOOPLESS_DRIVERS
+    pool.loop_bound = bool(getattr(dialect, "is_async", False)) and not loopless
+
+
+def _limits(physical: Any) -> tuple[int | None, int | None, float | None]:
+    if isinstance(physical, QueuePool):
+        size, overflow = physical.size(), physical._max_overflow
+        unlimited = overflow < 0 or size == 0
+        return size, None if unlimited else size + overflow, float(physical.timeout())
+    if isinstance(physical, (StaticPool, AssertionPool)):
+        return 1, 1, None
+    if isinstance(physical, (SingletonThreadPool, NullPool)):
+        return getattr(physical, "size", None), None, None
+    return None, None, None
+
+
+def install(ledger: Ledger, guard: Guard) -> None:
+    """See every engine: those made from now on, and those that exist."""
+    global _ledger, _guard  # noqa: PLW0603
+    _ledger, _guard = ledger, guard
+    original = Engine.__init__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        _see(self)
+
+    patch(guard, _HOOK, Engine, "__init__", __init__)
+    for engine in [found for found in gc.get_objects() if type(found) is Engine]:
+        _see(engine)
+
+
+def _see(engine: Engine) -> None:
+    try:
+        for cls in type(engine.dialect).__mro__:
+            wrap_dialect(cls)
+        pool = engine.pool
+        _ledger.homes[id(pool)] = Home(_logical(pool, engine), pool)
+    except Exception as error:
+        _guard.failed(_HOOK, error)

@@ -1,0 +1,150 @@
+"""Leases by pool events. Each listener is on the class Pool, so it reaches engines made before and after."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.pool import Pool as SQLAlchemyPool
+
+from poolwatch.errors import CrossingError
+from poolwatch.guard import Guard
+from poolwatch.hooks.sqlalchemy.engines import home_of
+from poolwatch.ledger import Conn, Lease, Ledger
+from poolwatch.senses.actor import current_loop
+
+_ledger: Ledger
+_guard: Guard
+_conns: dict[int, Conn]
+
+
+def checkout(dbapi_connection: Any, connection_record: Any, connection_proxy: Any) -> None:
+    """Begin a lease."""
+    try:
+        conn = _conns.get(id(connection_record)) or _unseen(connection_record)
+        _ledger.lend(conn, connection_proxy)
+    except CrossingError:
+        _close_again(connection_record)
+        raise
+    except Exception as error:
+        _guard.failed("sqlalchemy.checkout", error)
+
+
+def checkin(dbapi_connection: Any, connection_record: Any) -> None:
+    """End a lease; without one it was a reconnect that failed."""
+    try:
+        conn = _conns.get(id(connection_record))
+        if conn is None or conn.lease is None:
+            return
+        _ledger.give_back(conn, conn.lease if not conn.others else _returned(conn))
+        if not conn.open and conn.lease is None:
+            _drop(connection_record, conn)
+    except CrossingError:
+        return  # it is in the report; a checkin listener that raises loses the slot for good
+    except Exception as error:
+        _guard.failed("sqlalchemy.checkin", error)
+
+
+def connect(dbapi_connection: Any, connection_record: Any) -> None:
+    """Begin a physical connection."""
+    try:
+        conn = _unseen(connection_record)
+        _ledger.opened.append((conn.pool, max(0.0, time.time() - connection_record.starttime)))
+    except Exception as error:
+        _guard.failed("sqlalchemy.connect", error)
+
+
+def close(dbapi_connection: Any, connection_record: Any) -> None:
+    """End a physical connection; a lease on it ends at checkin."""
+    try:
+        conn = _conns.get(id(connection_record))
+        if conn is not None:
+            conn.open = False
+            if conn.lease is None:
+                _drop(connection_record, conn)
+    except Exception as error:
+        _guard.failed("sqlalchemy.close", error)
+
+
+def detach(dbapi_connection: Any, connection_record: Any) -> None:
+    """Take a lease out of the pool's numbers; it ends at ``close_detached``."""
+    try:
+        conn = _conns.pop(id(connection_record), None)
+        if conn is None or conn.lease is None:
+            return
+        lease = conn.lease
+        if lease.collected:  # SQLAlchemy detaches what it cannot return: an async connection that was dropped
+            _end(lease)
+        else:
+            lease.own().detached = True
+            _ledger.detached[id(dbapi_connection)] = lease
+    except Exception as error:
+        _guard.failed("sqlalchemy.detach", error)
+
+
+def close_detached(dbapi_connection: Any) -> None:
+    """End a detached lease."""
+    try:
+        lease = _ledger.detached.pop(id(dbapi_connection), None)
+        if lease is not None:
+            _end(lease)
+    except Exception as error:
+        _guard.failed("sqlalchemy.close_detached", error)
+
+
+def _drop(record: Any, conn: Conn) -> None:
+    del _conns[id(record)]
+    _ledger.retire(conn)
+
+
+def _end(lease: Lease) -> None:
+    lease.conn.lease = None
+    _ledger.close(lease)
+    _ledger.retire(lease.conn)
+
+
+def _unseen(record: Any) -> Conn:
+    home = home_of(record._ConnectionRecord__pool)
+    before = _conns.get(id(record))
+    if before is not None:
+        _ledger.retire(before)
+    loop = current_loop() if home.pool.loop_bound else None
+    conn = _conns[id(record)] = Conn(home.pool, home.serial, loop)
+    return conn
+
+
+def _returned(conn: Conn) -> Lease:
+    """Choose among the leases of a shared connection: a dropped one, else one of this thread, else the oldest."""
+    from _thread import get_ident
+
+    leases = [lease for lease in (conn.lease, *conn.others) if lease is not None]
+    for lease in leases:
+        handle = lease()
+        if lease.collected or handle is None or handle.dbapi_connection is None:
+            return lease
+    mine = [lease for lease in leases if lease.owner.thread_id == get_ident()]
+    return (mine or leases)[0]
+
+
+def _close_again(record: Any) -> None:
+    conn = _conns.get(id(record))
+    if conn is not None:
+        conn.lease = None
+
+
+_LISTENERS = (checkout, checkin, connect, close, detach, close_detached)
+
+
+def install(ledger: Ledger, guard: Guard) -> None:
+    """Listen to every pool."""
+    global _ledger, _guard, _conns  # noqa: PLW0603
+    _ledger, _guard, _conns = ledger, guard, ledger.conns
+    for listener in _LISTENERS:
+        name = listener.__name__
+        event.listen(SQLAlchemyPool, name, listener)
+        guard.add("sqlalchemy." + name, _remover(name, listener))
+
+
+def _remover(name: str, listener: Any) -> Any:
+    return lambda: event.remove(SQLAlchemyPool, name, listener)

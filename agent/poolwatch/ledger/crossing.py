@@ -1,0 +1,140 @@
+"""The rare paths of the ledger: somebody else than before touches a lease. Evidence is gathered here, at once.
+
+A sequential hand-off is normal. It becomes suspicious only when A used the lease, then B, then A again, while
+neither had ended, neither descends from the other, neither waited for the other, and no common flow is known.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from poolwatch.errors import CrossingError
+from poolwatch.ledger.records import Event, Lease, Pool, Trail
+from poolwatch.senses import whereabouts
+from poolwatch.senses.actor import Actor, current
+from poolwatch.senses.flow import Strand, own_strand
+from poolwatch.senses.stack import Raw
+
+if TYPE_CHECKING:
+    from poolwatch.ledger.ledger import Ledger
+
+
+def of_use(ledger: Ledger, lease: Lease, me: Actor) -> None:
+    """Report two actors inside one connection at the same moment."""
+    victim = lease.conn.inside
+    if victim is None or victim.has_ended():
+        return
+    lease.conn.hand_offs += 1
+    _report_overlap(ledger, lease, victim, me)
+
+
+def on_return(ledger: Ledger, lease: Lease) -> None:
+    """Report a connection given back by one actor while another executes in it."""
+    conn, me = lease.conn, current()
+    if conn.pool.shared:
+        return
+    inside, conn.inside = conn.inside, None
+    if inside is not None and inside is not me and not inside.has_ended():
+        _report_overlap(ledger, lease, inside, me)
+
+
+def _report_overlap(ledger: Ledger, lease: Lease, victim: Actor, me: Actor) -> None:
+    stacks = whereabouts.stack_of(victim, 16), ledger.here(3)
+    _trail(lease).reported = True
+    kinds = ("concurrent", "session") if lease.more.session else ("concurrent",)
+    for kind in kinds:
+        report(ledger, Event(kind, lease.conn.pool, lease, (victim, stacks[0]), (me, stacks[1])))
+
+
+def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
+    """Follow the users of a lease; report A, B, A where nothing explains it."""
+    lease.conn.hand_offs += 1
+    trail = _trail(lease)
+    before, strand = lease.user, own_strand(me.key)
+    unexplained = not _explained(before, trail.strand(), me, strand)
+    if unexplained and trail.suspicious and trail.before is me and not trail.reported:
+        trail.reported = True
+        _report_turns(ledger, lease, trail, me)
+    trail.before, trail.suspicious = before, unexplained
+    trail.strand, trail.stack = strand.ref, ledger.here(3)
+
+
+def _trail(lease: Lease) -> Trail:
+    more = lease.own()
+    if more.trail is None:
+        more.trail = Trail(lease.strand)
+    return more.trail
+
+
+def _report_turns(ledger: Ledger, lease: Lease, trail: Trail, me: Actor) -> None:
+    kind = "session" if lease.more.session else "interleaved"
+    event = Event(kind, lease.conn.pool, lease, (me, ledger.here(4)), (lease.user, trail.stack))
+    event.overlap = False
+    report(ledger, event)
+
+
+def _explained(before: Actor, was: Strand | None, me: Actor, here: Strand) -> bool:
+    """Tell whether ``before`` is over, parent or child of ``me``, of the same scope, or waiting for somebody."""
+    if was is None or before.has_ended() or before.key == me.above or me.key == before.above:
+        return True
+    if before.key in here.keys or me.key in was.keys:
+        return True
+    if was.scope is not None and was.scope is here.scope:
+        return True
+    return whereabouts.waits_for_others(before)
+
+
+def of_session(ledger: Ledger, pool: Pool, lease: Lease | None, victim: Actor, me: Actor, session: str) -> None:
+    """Report two actors inside one ORM Session at the same moment."""
+    stacks = whereabouts.stack_of(victim, 16), ledger.here(4)
+    event = Event("session", pool, lease, (victim, stacks[0]), (me, stacks[1]))
+    event.detail = f"one {session} in two hands"
+    report(ledger, event)
+
+
+def of_process(ledger: Ledger, lease: Lease, me: Actor) -> None:
+    """Report a connection opened before a fork and used after it, in the child."""
+    report(ledger, _of_process(lease, me, ledger.here(3)))
+
+
+def inherited(ledger: Ledger, lease: Lease) -> None:
+    """Report a lease that a forked child took on its parent's connection, used or not; never raises."""
+    if lease.conn.foreign and not lease.conn.reported and not lease.more.foreign:
+        ledger.events.append(_of_process(lease, lease.owner, lease.stack))
+
+
+def _of_process(lease: Lease, me: Actor, where: Raw) -> Event:
+    conn = lease.conn
+    conn.reported = lease.site.hot = True
+    event = Event("process", conn.pool, lease, (lease.owner, lease.stack), (me, where))
+    event.detail = f"opened in process {conn.foreign}, used in process {os.getpid()}"
+    return event
+
+
+def of_loop(ledger: Ledger, lease: Lease) -> None:
+    """Report a connection opened on one event loop and lent on another."""
+    conn = lease.conn
+    here = lease.owner.loop
+    if conn.loop is None or conn.reported:
+        return
+    conn.reported = True
+    event = Event("loop", conn.pool, lease, (lease.owner, lease.stack), (lease.owner, ledger.here(4)))
+    state = "closed" if conn.loop.closed() else "still open"
+    event.detail = f"opened on {conn.loop.name} ({state}), lent on {here.name if here else 'no loop'}"
+    report(ledger, event)
+
+
+def report(ledger: Ledger, event: Event) -> None:
+    """Queue a crossing for the watcher; in strict mode raise it to the caller."""
+    ledger.events.append(event)
+    if event.lease is not None:
+        event.lease.site.hot = True
+    if ledger.strict:
+        raise CrossingError(explain(event))
+
+
+def explain(event: Event) -> str:
+    """Say in one line who met whom."""
+    what = event.detail or f"{event.culprit.kind} {event.culprit.name!r} met {event.victim.kind} {event.victim.name!r}"
+    return f"crossing.{event.kind} on pool {event.pool.name!r}: {what}"

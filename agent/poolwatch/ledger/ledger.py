@@ -1,0 +1,244 @@
+"""The hot path: lend, use, give back. Who, when, where, record, return; nothing else belongs here."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from collections import deque
+from time import monotonic
+from typing import Any
+
+from poolwatch.ledger import crossing
+from poolwatch.ledger.records import BOUNDS, NOTHING_MORE, Conn, Event, Lease, Pool, Site, Sums, Wait
+from poolwatch.native import get_ident
+from poolwatch.senses.actor import current, current_loop
+from poolwatch.senses.flow import own_strand
+from poolwatch.senses.stack import Raw, outside, raw
+
+QUEUE = 131_072
+"""Entries kept for the watcher in each queue; the oldest beyond are lost."""
+_FULL_STACKS = 4
+_SAMPLE_MASK = 63
+_gone: deque[Lease] = deque(maxlen=QUEUE)
+
+
+def _handle_gone(lease: Lease) -> None:
+    """Mark what was collected; runs in a finalizer, so it takes no lock and calls nothing of the application's."""
+    if not lease.returned:
+        lease.collected = monotonic()
+        _gone.append(lease)
+
+
+class Ledger:
+    """Leases, waits and crossings of this process."""
+
+    def __init__(self, *, stack_depth: int = 16, max_sites: int = 1000, strict: bool = False) -> None:
+        self.conns: dict[int, Conn] = {}
+        """By id of the library's own record of the connection."""
+        self.detached: dict[int, Lease] = {}
+        """By id of the driver's connection."""
+        self.waits: dict[int, Wait] = {}
+        """By serial: who is blocked on a pool now."""
+        self.sites: dict[tuple[int, int], Site] = {}
+        self.notable: deque[Lease] = deque(maxlen=QUEUE)
+        """Returned leases that somebody may ask for."""
+        self.retired: deque[Conn] = deque()
+        self.waited: deque[Wait] = deque(maxlen=QUEUE)
+        self.opened: deque[tuple[Pool, float]] = deque(maxlen=QUEUE)
+        self.events: deque[Event] = deque(maxlen=1000)
+        self.pools: dict[int, Pool] = {}
+        self.homes: dict[int, Any] = {}
+        """By id of the library's pool object; what a hook knows of it."""
+        self.homeless: deque[tuple[int, int]] = deque(maxlen=QUEUE)
+        """(id, serial) of pool objects that were thrown away; filled by finalizers."""
+        self.gone = _gone
+        self.dropped: dict[str, int] = {}
+        self.strict = strict
+        self._depth = stack_depth
+        self._max_sites = max_sites
+        self._other = Site(None, 0)
+
+    def lend(self, conn: Conn, handle: object) -> Lease:
+        """Record that ``handle`` was lent on ``conn`` to whoever runs here."""
+        lease = Lease(handle, _handle_gone)  # type: ignore[arg-type]
+        me = current()
+        strand = own_strand(me.key)
+        lease.conn = conn
+        lease.owner = lease.user = me
+        lease.strand = strand.ref
+        lease._id = lease.statements = 0
+        lease.returned = lease.busy = lease.collected = 0.0
+        lease.statement = None
+        lease.more = NOTHING_MORE
+        if strand.scope is not None:
+            lease.own().scope = strand.scope
+        frame = outside(2)
+        if frame is None:
+            lease.site, lease.stack = self._other, ()
+        else:
+            code, offset = frame.f_code, frame.f_lasti
+            site = self.sites.get((id(code), offset)) or self._new_site(code, offset)
+            site.seen = seen = site.seen + 1
+            lease.site = site
+            if seen <= _FULL_STACKS or site.hot or not seen & _SAMPLE_MASK:
+                lease.stack = site.sample = raw(frame, self._depth)
+            else:
+                lease.stack = ()
+        if conn.lease is not None:
+            self._lend_again(conn, conn.lease)
+        conn.lent += 1
+        lease.taken = lease.used = monotonic()
+        conn.lease = lease
+        if conn.loop is not None and conn.loop is not current_loop():
+            crossing.of_loop(self, lease)
+        return lease
+
+    def give_back(self, conn: Conn, lease: Lease) -> None:
+        """Record that ``lease`` came back, by whoever runs here."""
+        if conn.inside is not None:
+            crossing.on_return(self, lease)
+        if conn.foreign:
+            crossing.inherited(self, lease)
+        if lease.owner.thread_id != get_ident():
+            conn.hand_offs += 1
+        self.close(lease)
+        if conn.lease is lease:
+            conn.lease = conn.others.pop() if conn.others else None
+        else:
+            conn.others = [other for other in conn.others if other is not lease]
+
+    def close(self, lease: Lease) -> None:
+        """Add a lease that is over to the sums of its connection and line."""
+        lease.returned = now = monotonic()
+        if lease.more is not NOTHING_MORE or lease.collected or lease.site.hot:
+            self.notable.append(lease)
+            if lease.more.foreign:
+                return
+        sums = lease.conn.sums.get(lease.site)
+        if sums is None:
+            sums = lease.conn.sums[lease.site] = Sums()
+        held = now - lease.taken
+        sums.returned += 1
+        sums.used += held
+        sums.busy += lease.busy
+        sums.counts[bisect_left(BOUNDS, held)] += 1
+
+    def retire(self, conn: Conn) -> None:
+        """Hand the sums of a connection that is gone to the watcher."""
+        self.retired.append(conn)
+
+    def enter(self, lease: Lease, statement: str | None) -> bool:
+        """Record that whoever runs here begins to execute on ``lease``; false where it already does."""
+        conn = lease.conn
+        me = current()
+        if conn.inside is not None:
+            if conn.inside is me:
+                return False
+            crossing.of_use(self, lease, me)
+        elif lease.user is not me:
+            crossing.user_changed(self, lease, me)
+        if conn.foreign and not conn.reported:
+            crossing.of_process(self, lease, me)
+        lease.user = conn.inside = me
+        lease.statement = statement
+        conn.since = monotonic()
+        return True
+
+    def leave(self, lease: Lease) -> None:
+        """Record that the execution begun with ``enter`` is over."""
+        conn = lease.conn
+        conn.inside = None
+        lease.used = now = monotonic()
+        lease.busy += now - conn.since
+        lease.statements += 1
+
+    def meet(self, lease: Lease) -> None:
+        """Record that whoever runs here touches ``lease`` while somebody executes on it."""
+        me = current()
+        if lease.conn.inside is not me:
+            crossing.of_use(self, lease, me)
+
+    def _new_site(self, code: object, offset: int) -> Site:
+        if len(self.sites) >= self._max_sites:
+            self.dropped["sites"] = self.dropped.get("sites", 0) + 1
+            return Site(code, offset)  # type: ignore[arg-type]
+        site = self.sites[id(code), offset] = Site(code, offset)  # type: ignore[arg-type]
+        return site
+
+    def _lend_again(self, conn: Conn, lease: Lease) -> None:
+        if conn.pool.shared and not lease.collected:
+            conn.others.append(lease)
+
+    def unique_name(self, name: str) -> str:
+        """Give ``name``, numbered where a living pool has it already."""
+        taken = {pool.name for pool in list(self.pools.values())}
+        number = 2
+        unique = name
+        while unique in taken:
+            unique, number = f"{name}#{number}", number + 1
+        return unique
+
+    def blocked(self, pool: Pool, on_loop: bool) -> Wait:
+        """Record that whoever runs here begins to wait for ``pool``; end it with ``unblocked``."""
+        wait = Wait(pool, current(), on_loop, self.here(2))
+        self.waits[id(wait)] = wait
+        return wait
+
+    def unblocked(self, wait: Wait, timed_out: bool) -> None:
+        """Record that a wait is over; a timeout keeps who held and who waited at that moment."""
+        if timed_out:
+            wait.holders = tuple(lease for lease in self.out() if lease.conn.pool is wait.pool)
+            wait.waiting = tuple(w.owner for w in list(self.waits.values()) if w.pool is wait.pool)
+            wait.timed_out = True
+        self.waits.pop(id(wait), None)
+        wait.until = monotonic()
+        self.waited.append(wait)
+
+    def here(self, depth: int) -> Raw:
+        """Give the raw stack of the application, ``depth`` frames up from the caller."""
+        return raw(outside(depth), self._depth)
+
+    def forget_homeless(self) -> None:
+        """Drop the connections of pool objects that were thrown away, and logical pools without any left."""
+        while self.homeless:
+            was, number = self.homeless.popleft()
+            if was in self.homes and self.homes[was].serial == number:
+                del self.homes[was]
+            for key, conn in list(self.conns.items()):
+                if conn.home == number and conn.lease is None:
+                    self.conns.pop(key, None)
+                    self.retire(conn)
+            self._forget_pools()
+
+    def _forget_pools(self) -> None:
+        kept = {home.pool.key for home in list(self.homes.values())}
+        kept |= {conn.pool.key for conn in list(self.conns.values())}
+        kept |= {lease.conn.pool.key for lease in list(self.detached.values())}
+        for key in [key for key in self.pools if key not in kept]:
+            del self.pools[key]
+
+    def became_child(self, parent: int) -> None:
+        """Begin anew in a forked child: what was open or out belongs to the process ``parent``."""
+        for conn in list(self.conns.values()):
+            conn.foreign = conn.foreign or parent
+            conn.inside = None
+            conn.sums = {}
+            conn.lent = conn.hand_offs = 0
+            for lease in (conn.lease, *conn.others):
+                if lease is not None:
+                    lease.own().foreign = True
+        self.detached.clear()
+        self.waits.clear()
+        for queue in (self.notable, self.retired, self.waited, self.opened, self.events, self.gone):
+            queue.clear()  # type: ignore[attr-defined]
+        self.dropped.clear()
+
+    def out(self) -> list[Lease]:
+        """Give the leases that are out now, oldest first or nearly so; those of a fork's parent are left out."""
+        found: list[Lease] = []
+        for conn in list(self.conns.values()):
+            if conn.lease is not None and not conn.lease.more.foreign:
+                found.append(conn.lease)
+                found.extend(conn.others)
+        found.extend(list(self.detached.values()))
+        return found

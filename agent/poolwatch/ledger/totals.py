@@ -1,0 +1,148 @@
+"""Sums: what the watcher counts from what the hooks queued. One reader at a time, under the watcher's lock."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from poolwatch import model
+from poolwatch.ledger.ledger import Ledger
+from poolwatch.ledger.records import BOUNDS, Conn, Event, Lease, Pool, Site, Sums, Wait
+
+
+class Sum:
+    """A histogram being filled."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def copy(self) -> Sum:
+        """Give a Sum of the same values."""
+        other = Sum()
+        other.counts, other.total = list(self.counts), self.total
+        return other
+
+    def frozen(self, instant: int = 0) -> model.Histogram:
+        """Give the cumulative histogram, with ``instant`` more values of zero."""
+        running, buckets = instant, []
+        for bound, number in zip((*BOUNDS, float("inf")), self.counts, strict=True):
+            running += number
+            buckets.append((bound, running))
+        return model.Histogram(tuple(buckets), self.total, running)
+
+
+@dataclass(slots=True)
+class PoolSums:
+    """What a pool has done since install."""
+
+    lent: int = 0
+    hand_offs: int = 0
+    timeouts: int = 0
+    waits: Sum = field(default_factory=Sum)
+    uses: Sum = field(default_factory=Sum)
+    creates: Sum = field(default_factory=Sum)
+
+
+Sites = dict[tuple[int, Site], Sums]
+"""What each site has cost each pool (by key)."""
+
+
+@dataclass(slots=True)
+class News:
+    """What happened since the last look."""
+
+    returned: list[Lease] = field(default_factory=list)
+    collected: list[Lease] = field(default_factory=list)
+    waited: list[Wait] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+class Totals:
+    """Sums per pool and per (pool, site): of connections that are gone, with the living ones' added when asked."""
+
+    def __init__(self) -> None:
+        self._gone: dict[int, PoolSums] = {}
+        self._sites: Sites = {}
+        self._news = News()
+
+    def take_news(self) -> News:
+        """Give what was drained since the last call and detectors have not seen."""
+        news, self._news = self._news, News()
+        return news
+
+    def drain(self, ledger: Ledger) -> None:
+        """Empty the ledger's queues into the sums, and keep as news what detectors need to see."""
+        news = self._news
+        for conn in taken(ledger.retired):
+            _add(conn, _of(self._gone, conn.pool), self._sites)
+        for wait in taken(ledger.waited):
+            self._waited(wait)
+            news.waited.append(wait)
+        for pool, seconds in taken(ledger.opened):
+            _of(self._gone, pool).creates.add(seconds)
+        news.returned.extend(taken(ledger.notable))
+        news.collected.extend(taken(ledger.gone))
+        news.events.extend(taken(ledger.events))
+
+    def now(self, ledger: Ledger) -> tuple[dict[int, PoolSums], Sites]:
+        """Give the sums as they are now."""
+        pools = {key: _copy(sums) for key, sums in self._gone.items()}
+        sites = {key: plus(Sums(), sums) for key, sums in self._sites.items()}
+        detached = [lease.conn for lease in list(ledger.detached.values())]
+        for conn in [*ledger.conns.values(), *detached]:
+            _add(conn, _of(pools, conn.pool), sites)
+        return pools, sites
+
+    def _waited(self, wait: Wait) -> None:
+        sums = _of(self._gone, wait.pool)
+        sums.timeouts += wait.timed_out
+        if not wait.timed_out:
+            sums.waits.add(wait.until - wait.since)
+
+
+def _of(table: dict[int, PoolSums], pool: Pool) -> PoolSums:
+    sums = table.get(pool.key)
+    if sums is None:
+        sums = table[pool.key] = PoolSums()
+    return sums
+
+
+def _add(conn: Conn, pool: PoolSums, sites: Sites) -> None:
+    pool.lent += conn.lent
+    pool.hand_offs += conn.hand_offs
+    for site, sums in list(conn.sums.items()):
+        pool.uses.total += sums.used
+        pool.uses.counts = [a + b for a, b in zip(pool.uses.counts, sums.counts, strict=True)]
+        key = (conn.pool.key, site)
+        plus(sites.setdefault(key, Sums()), sums)
+
+
+def plus(into: Sums, more: Sums) -> Sums:
+    """Add the numbers of a site to another's."""
+    into.returned += more.returned
+    into.used += more.used
+    into.busy += more.busy
+    return into
+
+
+def _copy(sums: PoolSums) -> PoolSums:
+    return replace(sums, waits=sums.waits.copy(), uses=sums.uses.copy(), creates=sums.creates.copy())
+
+
+def taken(queue: deque[Any]) -> Any:
+    """Give what is in a queue, from the left, until it is empty."""
+    while True:
+        try:
+            yield queue.popleft()
+        except IndexError:
+            return

@@ -1,0 +1,160 @@
+"""Freeze the ledger into model values: what detectors, exporters and people see."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from poolwatch import model
+from poolwatch.ledger.ledger import Ledger
+from poolwatch.ledger.records import Event, Lease, Pool, Sums, Wait
+from poolwatch.ledger.totals import PoolSums, Sites, plus
+from poolwatch.senses import stack
+from poolwatch.senses.actor import Actor
+from poolwatch.senses.flow import Scope
+
+
+def owner(actor: Actor, now: float, scope: Scope | None = None) -> model.Owner:
+    """Freeze an actor; ``now`` is monotonic."""
+    ended = actor.has_ended()
+    return model.Owner(
+        pid=os.getpid(),
+        thread=actor.thread.rename(),
+        kind=actor.kind,
+        thread_id=actor.thread_id,
+        task=actor.name if actor.kind == "task" else None,
+        greenlet=actor.name if actor.kind == "greenlet" else None,
+        loop=actor.loop.name if actor.loop else None,
+        scope=scope.name if scope else None,
+        alive=not ended,
+        ended_for=max(0.0, now - actor.ended) if ended else 0.0,
+        key=actor.key,
+    )
+
+
+def lease(raw: Lease, now: float) -> model.Lease:
+    """Freeze one lease; ages are measured at ``now`` or at its return."""
+    conn = raw.conn
+    user = raw.user
+    until = raw.returned or now
+    where = raw.site
+    more = raw.more
+    who = owner(raw.owner, now, more.scope)
+    executing = conn.inside is not None and not raw.returned
+    return model.Lease(
+        id=raw.id,
+        pool=conn.pool.name,
+        library=conn.pool.library,
+        owner=who,
+        user=who if user is raw.owner else owner(user, now, more.scope),
+        age_seconds=max(0.0, until - raw.taken),
+        idle_seconds=0.0 if executing else max(0.0, until - raw.used),
+        site=stack.site(where.code, where.offset) if where.code else None,
+        statements=raw.statements,
+        busy_seconds=raw.busy,
+        executing=executing,
+        last_statement=raw.statement,
+        detached=more.detached,
+        collected=bool(raw.collected),
+        session=more.session,
+        shared=conn.pool.shared,
+        returned=bool(raw.returned),
+        foreign=bool(conn.foreign),
+    )
+
+
+def waiter(raw: Wait, now: float) -> model.Waiter:
+    """Freeze one wait, over or not."""
+    site = stack.site(*raw.stack[0]) if raw.stack else None
+    return model.Waiter(
+        pool=raw.pool.name,
+        owner=owner(raw.owner, now),
+        waited_seconds=(raw.until or now) - raw.since,
+        id=raw.id,
+        on_loop=raw.on_loop,
+        timed_out=raw.timed_out,
+        done=bool(raw.until),
+        site=site,
+        stack=stack.frames(raw.stack),
+        holders=tuple(lease(held, raw.until or now) for held in raw.holders),
+        waiting_owners=tuple(actor.key for actor in raw.waiting),
+    )
+
+
+def incident(event: Event, now: float) -> model.Incident:
+    """Freeze one crossing."""
+    held = lease(event.lease, now) if event.lease is not None else None
+    first = event.victim_stack[0] if event.victim_stack else None
+    return model.Incident(
+        kind=event.kind,  # type: ignore[arg-type]
+        lease=held,
+        pool=event.pool.name,
+        library=event.pool.library,
+        victim=owner(event.victim, now),
+        culprit=owner(event.culprit, now),
+        at=time.time() - (now - event.at),
+        overlap=event.overlap,
+        site=(held.site if held else None) or (stack.site(*first) if first else None),
+        victim_stack=stack.frames(event.victim_stack),
+        culprit_stack=stack.frames(event.culprit_stack),
+        detail=event.detail,
+    )
+
+
+def pools(ledger: Ledger, sums: dict[int, PoolSums], out: Iterable[Lease], now: float) -> tuple[model.PoolState, ...]:
+    """Freeze every pool: what is out and idle now is counted from the leases and connections themselves."""
+    held: dict[int, list[Lease]] = {}
+    for raw in out:
+        if not raw.more.detached:
+            held.setdefault(raw.conn.pool.key, []).append(raw)
+    idle = Counter(c.pool.key for c in list(ledger.conns.values()) if c.lease is None and c.open)
+    waiting = Counter(wait.pool.key for wait in list(ledger.waits.values()))
+    return tuple(
+        _pool(pool, sums.get(pool.key) or PoolSums(), held.get(pool.key, []), idle[pool.key], waiting[pool.key], now)
+        for pool in list(ledger.pools.values())
+    )
+
+
+def _pool(pool: Pool, sums: PoolSums, held: list[Lease], idle: int, waiting: int, now: float) -> model.PoolState:
+    slow = sum(sums.waits.counts)
+    return model.PoolState(
+        name=pool.name,
+        library=pool.library,
+        cls=pool.cls,
+        pid=os.getpid(),
+        limits=model.Limits(*pool.limits),
+        used=len(held),
+        idle=idle,
+        waiting=waiting,
+        shared=pool.shared,
+        checkouts_total=sums.lent,
+        timeouts_total=sums.timeouts,
+        hand_offs_total=sums.hand_offs,
+        connects_total=sum(sums.creates.counts),
+        wait_seconds=sums.waits.frozen(instant=max(0, sums.lent - slow)),
+        use_seconds=sums.uses.frozen(),
+        create_seconds=sums.creates.frozen(),
+        leases_by_owner=dict(Counter(lease.owner.kind for lease in held)),
+        oldest_lease_seconds=max((now - lease.taken for lease in held), default=0.0),
+    )
+
+
+def sites(ledger: Ledger, sums: Sites, most: int) -> tuple[model.SiteTotals, ...]:
+    """Freeze the sums per site, the costliest first; those beyond ``most`` and without a line are one per pool."""
+    names = {pool.key: pool.name for pool in list(ledger.pools.values())}
+    found = sorted(sums.items(), key=lambda item: -item[1].used)
+    rest: dict[str, Sums] = {}
+    listed: list[model.SiteTotals] = []
+    for (key, where), total in found:
+        name = names.get(key, "(gone)")
+        if where.code is not None and len(listed) < most:
+            listed.append(_site(name, stack.site(where.code, where.offset), total))
+        else:
+            plus(rest.setdefault(name, Sums()), total)
+    return (*listed, *(_site(name, None, total) for name, total in rest.items()))
+
+
+def _site(pool: str, where: model.Site | None, sums: Sums) -> model.SiteTotals:
+    return model.SiteTotals(pool, where, sums.returned, sums.used, sums.busy)

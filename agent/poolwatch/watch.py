@@ -1,0 +1,163 @@
+"""Install and uninstall: where the parts are put together for one process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib import metadata
+from typing import Any
+
+from poolwatch import ends, model
+from poolwatch.config import Config
+from poolwatch.guard import Guard
+from poolwatch.hooks import table
+from poolwatch.hooks.imports import when_imported
+from poolwatch.ledger import Ledger
+from poolwatch.spool import DIRECTORY_VARIABLE, Spool
+from poolwatch.watcher import Watcher
+
+_LIBRARIES = ("sqlalchemy", "psycopg", "psycopg2-binary", "psycopg2", "psycopg-pool", "asyncpg", "pymysql", "aiosqlite", "gevent")
+
+_installed: Watch | None = None
+
+
+class Watch:
+    """poolwatch in this process: made by ``install``, ended by ``uninstall``."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._ledger = Ledger(stack_depth=config.stack_depth, max_sites=config.max_sites, strict=config.strict)
+        self._guard = Guard()
+        self._hooks: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
+        self._started_at = time.time()
+        self._collector: Any = None
+        self._server: Any = None
+        folder = os.environ.get(DIRECTORY_VARIABLE)
+        self._watcher = Watcher(self._ledger, self._guard, config, Spool(folder) if folder else None, self._describe)
+
+    def _begin(self) -> None:
+        self._hooks = table.install(self.config.hooks, self._ledger, self._guard)
+        when_imported("prometheus_client", self._collect)
+        if self.config.serve:
+            self._serve(self.config.serve)
+        ends.follow(self)
+        self._watcher.start()
+
+    def uninstall(self) -> None:
+        """Take everything out: no listener, no patched attribute, no thread is left. Twice is once."""
+        global _installed  # noqa: PLW0603
+        if _installed is self:
+            _installed = None
+            ends.unfollow()
+            self._watcher.stop()
+            self._guard.undo_all()
+            self._close_fronts()
+
+    def snapshot(self) -> model.Snapshot:
+        """Give what is known now; its findings are those of the last look."""
+        return self._watcher.snapshot()
+
+    def findings(self) -> tuple[model.Finding, ...]:
+        """Look now and give the findings, open ones first."""
+        self._watcher.look()
+        return self._watcher.findings.all()
+
+    def report(self) -> model.Json:
+        """Give the report of this process as JSON (``report.schema.json``)."""
+        return self._watcher.snapshot().to_json()
+
+    def _collect(self) -> None:
+        from poolwatch.export.prometheus import Collector
+
+        try:
+            from prometheus_client import REGISTRY
+
+            self._collector = Collector(self._numbers)
+            REGISTRY.register(self._collector)
+        except Exception as error:
+            self._guard.failed("prometheus", error)
+
+    def _numbers(self) -> model.Json:
+        return self._watcher.snapshot(most_leases=0).to_json()
+
+    def _serve(self, address: str) -> None:
+        from poolwatch.server import serve
+
+        self._server = serve(address, self.report)
+
+    def _close_fronts(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self._collector is not None:
+            from prometheus_client import REGISTRY
+
+            REGISTRY.unregister(self._collector)
+        self._server = self._collector = None
+
+    def _describe(self) -> model.Process:
+        if not self._versions:
+            self._versions = _versions()
+        return model.Process(
+            pid=os.getpid(),
+            ppid=os.getppid(),
+            argv=tuple(sys.argv if hasattr(sys, "argv") else ()),
+            started_at=self._started_at,
+            versions=self._versions,
+            hooks=dict(self._hooks),
+        )
+
+    def before_fork(self) -> None:
+        """Stop the thread: a child must not inherit its locks, and Python warns of forks with threads."""
+        self._watcher.stop()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on looking."""
+        self._watcher.start()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: what was lent before belongs to the parent."""
+        self._started_at = time.time()
+        self._ledger.became_child(os.getppid())
+        self._watcher.became_child()
+        self._watcher.start()
+
+    def at_end(self) -> None:
+        """Take the last look and write the report."""
+        self._watcher.stop()
+        self._watcher.look(final=True)
+        if self.config.report and not os.environ.get(DIRECTORY_VARIABLE):
+            from poolwatch.text import write
+
+            write(self.report(), self.config.report)
+
+
+def install(config: Config | None = None, **options: object) -> Watch:
+    """Begin to watch this process; gives the Watch that is installed already, if one is.
+
+    Keywords are the options of ``Config`` over ``POOLWATCH_*`` variables. Raises ConfigError by name of the option.
+    """
+    global _installed  # noqa: PLW0603
+    chosen = Config.of(config, **options)
+    if _installed is None:
+        watch = Watch(chosen)
+        _installed = watch
+        watch._begin()
+    return _installed
+
+
+def installed() -> Watch | None:
+    """Give the Watch of this process, if one is installed."""
+    return _installed
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("poolwatch", *_LIBRARIES):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

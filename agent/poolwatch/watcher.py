@@ -1,0 +1,217 @@
+"""The loop: snapshot, detect, alert, spool, every interval; in a real thread that the host does not see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic
+
+from poolwatch import model
+from poolwatch.alert import log
+from poolwatch.config import Config
+from poolwatch.detectors import detect
+from poolwatch.evidence import gather
+from poolwatch.findings import Change, Findings
+from poolwatch.guard import Guard
+from poolwatch.ledger import Lease, Ledger, crossing, view
+from poolwatch.ledger.totals import News, Totals
+from poolwatch.native import Alarm, allocate_lock, start_new_thread
+from poolwatch.spool import Spool
+
+_SPOOLED_LEASES = 1000
+
+class Watcher:
+    """Looks at the ledger every ``interval`` seconds. ``look`` may also be called by hand, from any thread."""
+
+    def __init__(self, ledger: Ledger, guard: Guard, config: Config, spool: Spool | None, describe: Callable[[], model.Process]) -> None:
+        self._ledger = ledger
+        self._guard = guard
+        self._config = config
+        self._spool = spool
+        self._describe = describe
+        self._lock = allocate_lock()
+        self._alarm = Alarm()
+        self._done = Alarm()
+        self._running = False
+        self._began_anew()
+
+    def _began_anew(self) -> None:
+        self._totals = Totals()
+        self._witness = gather.Witness()
+        self.findings = Findings(max_findings=self._config.max_findings, resolve_after=self._config.resolve_after)
+        self.cpu_seconds = 0.0
+        self.ended_at: float | None = None
+        self._spooled: tuple[object, ...] = ()
+        self._spooled_at = 0.0
+
+    def start(self) -> None:
+        """Begin to look; starting twice is starting once."""
+        if not self._running:
+            self._running = True
+            self._alarm, self._done = Alarm(), Alarm()
+            start_new_thread(self._run, ())
+
+    def stop(self) -> None:
+        """End the thread and wait for it, at most a second."""
+        if self._running:
+            self._running = False
+            self._alarm.ring()
+            self._done.wait(1.0)
+
+    def wake(self) -> None:
+        """Look now instead of at the end of the interval."""
+        self._alarm.ring()
+
+    def became_child(self) -> None:
+        """Begin anew in a forked child, where the thread does not exist and the lock may be held by nobody."""
+        self._lock = allocate_lock()
+        self._running = False
+        self._began_anew()
+
+    def _run(self) -> None:
+        done, alarm = self._done, self._alarm
+        started = time.thread_time()
+        while self._running and self._alarm is alarm:
+            alarm.wait(self._config.interval)
+            if self._running and self._alarm is alarm:
+                self._look_guarded()
+            spent = time.thread_time()
+            self.cpu_seconds += spent - started
+            started = spent
+        done.ring()
+
+    def _look_guarded(self) -> None:
+        try:
+            self.look()
+        except Exception as error:
+            self._guard.failed("watcher", error)
+
+    def look(self, *, final: bool = False) -> list[Change]:
+        """Take one look: drain, judge, tell. Gives what changed; ``final`` is the end of the process."""
+        with self._lock:
+            return self._look(final)
+
+    def _look(self, final: bool) -> list[Change]:
+        self._guard.settle()
+        self._ledger.forget_homeless()
+        self._report_inherited()
+        self._totals.drain(self._ledger)
+        news = self._totals.take_news()
+        now = monotonic()
+        raw = self._notable(news, now, final)
+        snapshot = self._judged(news, raw, now, final)
+        returned = {lease.id: lease.returned - lease.taken for lease in news.returned if lease.returned}
+        changes = self.findings.update(snapshot.at, detect(snapshot, self._config), returned)
+        changes = [(change, self._dress(change, finding, raw)) for change, finding in changes]
+        log.tell(changes)
+        self._forget_detached(news.collected)
+        if final:
+            self.ended_at = snapshot.at
+        self._write(bool(changes), final)
+        return changes
+
+    def snapshot(self, most_leases: int | None = None) -> model.Snapshot:
+        """Freeze what is known now, with at most so many leases, the oldest first; findings are of the last look."""
+        with self._lock:
+            return self._snapshot(most_leases)
+
+    def _snapshot(self, most_leases: int | None) -> model.Snapshot:
+        self._totals.drain(self._ledger)
+        now = monotonic()
+        out = self._ledger.out()
+        pools, sites = self._totals.now(self._ledger)
+        oldest = sorted(out, key=lambda lease: lease.taken)[:most_leases]
+        return model.Snapshot(
+            at=time.time(),
+            process=self._process(),
+            pools=view.pools(self._ledger, pools, out, now),
+            leases=tuple(view.lease(lease, now) for lease in oldest),
+            waiters=tuple(view.waiter(wait, now) for wait in list(self._ledger.waits.values())),
+            sites=view.sites(self._ledger, sites, self._config.max_sites),
+            findings=self.findings.all(),
+        )
+
+    def _process(self) -> model.Process:
+        dropped = dict(self._ledger.dropped)
+        if self.findings.dropped:
+            dropped["findings"] = self.findings.dropped
+        return replace(
+            self._describe(),
+            ended_at=self.ended_at,
+            hook_errors=dict(self._guard.errors),
+            dropped=dropped,
+            watcher_cpu_seconds=self.cpu_seconds,
+            seen_at=time.time(),
+        )
+
+    def _notable(self, news: News, now: float, final: bool) -> dict[int, Lease]:
+        """Give the leases that a detector could have something to say of."""
+        idle = min(self._config.overdue_after, self._config.idle_in_transaction_after)
+        starved = {wait.pool.key for wait in [*self._ledger.waits.values(), *news.waited]}
+        found = {lease.id: lease for lease in news.collected}
+        for lease in self._ledger.out():
+            if (
+                final
+                or now - lease.used >= idle
+                or lease.conn.pool.key in starved
+                or (lease.owner.has_ended() and lease.user.has_ended())
+            ):
+                found[lease.id] = lease
+        return found
+
+    def _judged(self, news: News, raw: dict[int, Lease], now: float, final: bool) -> model.Snapshot:
+        ended = [lease for lease in raw.values() if self._long_ended(lease, now, final)]
+        self._witness.ask(ended, now, final=final)
+        leases = tuple(self._witness.testify(self._frozen(lease, now, final)) for lease in raw.values())
+        out = self._ledger.out()
+        pools, _ = self._totals.now(self._ledger)
+        waits = [wait for wait in list(self._ledger.waits.values()) if now - wait.since > 0]
+        return model.Snapshot(
+            at=time.time(),
+            process=self._process(),
+            pools=view.pools(self._ledger, pools, out, now),
+            leases=leases,
+            waiters=tuple(view.waiter(wait, now) for wait in [*waits, *news.waited]),
+            incidents=tuple(view.incident(event, now) for event in news.events),
+            final=final,
+        )
+
+    def _frozen(self, lease: Lease, now: float, final: bool) -> model.Lease:
+        frozen = view.lease(lease, now)
+        if frozen.idle_seconds < self._config.idle_in_transaction_after and not final:
+            return frozen
+        return replace(frozen, **gather.driver_state(lease))
+
+    def _long_ended(self, lease: Lease, now: float, final: bool) -> bool:
+        if lease.collected or not (lease.owner.has_ended() and lease.user.has_ended()):
+            return False
+        return final or now - max(lease.owner.ended, lease.user.ended, lease.owner.thread.ended) >= self._config.grace
+
+    def _report_inherited(self) -> None:
+        """Report leases that a forked child took on its parent's connections and has not yet used."""
+        for lease in self._ledger.out():
+            crossing.inherited(self._ledger, lease)
+
+    def _dress(self, change: str, finding: model.Finding, raw: dict[int, Lease]) -> model.Finding:
+        lease = next((raw[subject] for subject in finding.subjects if subject in raw), None)
+        if change != "opened" or lease is None or finding.one_per_pool:
+            return finding
+        lease.site.hot = True
+        facts = {**finding.lease, **gather.driver_state(lease)}
+        return self.findings.dress(finding, lease=facts, stacks=gather.stacks(lease, self._config.stack_depth))
+
+    def _forget_detached(self, collected: list[Lease]) -> None:
+        for lease in collected:
+            if lease.more.detached:
+                for key in [key for key, other in list(self._ledger.detached.items()) if other is lease]:
+                    del self._ledger.detached[key]
+
+    def _write(self, changed: bool, final: bool) -> None:
+        if self._spool is None:
+            return
+        out = tuple(sorted(lease.id for lease in self._ledger.out()))
+        now = monotonic()
+        if final or changed or out != self._spooled or now - self._spooled_at >= 1.0:
+            self._spooled, self._spooled_at = out, now
+            self._spool.write(self._snapshot(_SPOOLED_LEASES).to_json())

@@ -1,0 +1,30 @@
+"""Fixtures that all tests share: one server of a kind for each worker, started when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import servers
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.Server]:
+    """Give a running PostgreSQL server."""
+    with servers.postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[servers.Server]:
+    """Give a running MariaDB server."""
+    with servers.mariadb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mssql() -> Iterator[servers.Server]:
+    """Give a running fake SQL Server, to be reached with FreeTDS."""
+    with servers.mssql() as server:
+        yield server

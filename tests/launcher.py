@@ -1,0 +1,84 @@
+"""Starts the real ``poolwatch`` command on small programs, as a person would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+AGENT = Path(__file__).parent.parent / "agent"
+POOLWATCH = [sys.executable, "-m", "poolwatch"]
+
+LEAK = """
+from sqlalchemy import create_engine, text
+engine = create_engine("sqlite:///shop.db")
+KEPT = []
+def take():
+    connection = engine.connect()
+    connection.execute(text("select 1"))
+    KEPT.append(connection)
+take()
+"""
+"""A program that ends with one connection out."""
+
+CLEAN = """
+from sqlalchemy import create_engine, text
+engine = create_engine("sqlite:///shop.db")
+with engine.connect() as connection:
+    connection.execute(text("select 1"))
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Give an environment in which the poolwatch of this checkout is found, and nothing else is set for it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("POOLWATCH_", "NO_COLOR"))}
+    return {**kept, "PYTHONPATH": str(AGENT), "TERM": "xterm", **more}
+
+
+def script(folder: Path, source: str, name: str = "app.py") -> Path:
+    """Write a program."""
+    path = folder / name
+    path.write_text(textwrap.dedent(source))
+    return path
+
+
+def poolwatch(*words: object, cwd: Path, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run ``poolwatch`` with these words to its end."""
+    return subprocess.run(
+        [*POOLWATCH, *map(str, words)],
+        cwd=cwd,
+        env=environment(**env),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def start(*words: object, cwd: Path, **options: Any) -> subprocess.Popen[str]:
+    """Start ``poolwatch`` with these words."""
+    return subprocess.Popen(
+        [*POOLWATCH, *map(str, words)],
+        cwd=cwd,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def reported(path: Path) -> dict[str, Any]:
+    """Read a JSON report."""
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
+
+
+def kinds(report: dict[str, Any]) -> list[str]:
+    """Give the kinds of its findings."""
+    return sorted(finding["kind"] for finding in report["findings"])

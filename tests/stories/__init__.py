@@ -1,0 +1,1 @@
+"""Leak stories: small plain programs, what must be found in each, and nothing else."""

@@ -1,0 +1,30 @@
+"""An AsyncSession is forgotten by the coroutine that opened it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import warnings
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+warnings.simplefilter("ignore")
+
+
+async def count(engine: AsyncEngine) -> int:
+    session = AsyncSession(engine)
+    return int((await session.execute(text("select 1"))).scalar_one())  # <- site
+
+
+async def main() -> None:
+    engine = create_async_engine(os.environ["STORY_URL"])
+    await asyncio.create_task(count(engine), name="counter")
+    gc.collect()
+    await asyncio.sleep(0.6)
+    await engine.dispose()
+
+
+asyncio.run(main())
+print("done")

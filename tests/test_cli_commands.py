@@ -1,0 +1,120 @@
+"""report, top, doctor, the served report and the table of commands."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+import urllib.request
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from poolwatch import schema
+from tests.launcher import LEAK, poolwatch, reported, script, start
+from tests.reports import finding, report
+
+HOLD = LEAK + "import time\nprint('ready', flush=True)\ntime.sleep(60)\n"
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    """--help has the commands and examples, --version a version."""
+    done = poolwatch("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("run", "report", "top", "doctor", "demo", "examples:"):
+        assert word in done.stdout
+    assert re.fullmatch(r"poolwatch \S+\n", poolwatch("--version", cwd=tmp_path).stdout)
+
+
+def test_unknown_command(tmp_path: Path) -> None:
+    """An unknown command is refused with those there are."""
+    done = poolwatch("leak", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "'leak'" in done.stderr
+    assert "doctor" in done.stderr
+
+
+def test_report_reads_what_run_wrote(tmp_path: Path) -> None:
+    """A saved report follows the schema and is shown as text, or as the same JSON."""
+    target = tmp_path / "r.json"
+    poolwatch("run", "--report", target, "--", script(tmp_path, LEAK), cwd=tmp_path)
+    jsonschema.Draft202012Validator(schema.report_schema()).validate(reported(target))
+    assert "== LEAK.PROCESS_ENDED -- proved" in poolwatch("report", target, cwd=tmp_path).stdout
+    again = poolwatch("report", target, "--format", "json", cwd=tmp_path).stdout
+    assert json.loads(again) == reported(target)
+    assert "LEAK." in poolwatch("report", "-", cwd=tmp_path, stdin=target.read_text()).stdout
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"version": 9}', "[1, 2]"])
+def test_report_refuses_what_is_none(tmp_path: Path, content: str) -> None:
+    """A file that is no report gives 2 and a sentence with its name."""
+    (tmp_path / "x.json").write_text(content)
+    done = poolwatch("report", "x.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("poolwatch report: x.json: not ")
+    assert poolwatch("report", "none.json", cwd=tmp_path).stderr == (
+        "poolwatch report: none.json: No such file or directory\n"
+    )
+
+
+def test_report_to_an_ascii_terminal(tmp_path: Path) -> None:
+    """A name that the output cannot show is escaped, not an error."""
+    (tmp_path / "x.json").write_text(json.dumps(report(finding(summary="größer"))))
+    done = poolwatch("report", "x.json", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert r"gr\xf6\xdfer" in done.stdout
+
+
+def test_top_shows_what_runs_now(tmp_path: Path) -> None:
+    """top finds running commands by itself, by --dir, and prints once where there is no terminal."""
+    with start("run", "--dir", tmp_path / "spool", "--", script(tmp_path, HOLD), cwd=tmp_path) as launcher:
+        assert launcher.stdout is not None
+        launcher.stdout.readline()
+        time.sleep(2)
+        done = poolwatch("top", "--dir", tmp_path / "spool", cwd=tmp_path)
+        launcher.send_signal(signal.SIGTERM)
+        launcher.communicate(timeout=30)
+    assert done.returncode == 0
+    assert "QueuePool" in done.stdout
+    gone = poolwatch("top", "--dir", tmp_path / "spool", cwd=tmp_path)
+    assert "0 processes" in gone.stdout
+    assert poolwatch("top", "--dir", "none", cwd=tmp_path).returncode == 2
+    assert poolwatch("top", "ftp://x", cwd=tmp_path).returncode == 2
+
+
+def test_served_while_it_runs(tmp_path: Path) -> None:
+    """--serve answers with the merged report and metrics; top reads it; the port is said."""
+    program = script(tmp_path, HOLD)
+    with start("run", "--serve", "127.0.0.1:0", "--", program, cwd=tmp_path) as launcher:
+        assert launcher.stdout is not None
+        assert launcher.stderr is not None
+        url = launcher.stderr.readline().split()[-1]
+        launcher.stdout.readline()
+        time.sleep(2)
+        with urllib.request.urlopen(url + "report.json", timeout=10) as answer:
+            served = json.load(answer)
+        with urllib.request.urlopen(url + "metrics", timeout=10) as answer:
+            metrics = answer.read().decode()
+        table = poolwatch("top", url, cwd=tmp_path).stdout
+        launcher.send_signal(signal.SIGTERM)
+        launcher.communicate(timeout=30)
+    assert launcher.returncode == -signal.SIGTERM
+    assert schema.problem(served) is None
+    assert served["pools"][0]["used"] == 1
+    assert "db_client_connection_count" in metrics
+    assert "QueuePool" in table
+
+
+def test_doctor(tmp_path: Path) -> None:
+    """doctor says what is hooked in which version and that injection works; 1 where it does not."""
+    done = poolwatch("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^hook +sqlalchemy: hooked \d", done.stdout, re.MULTILINE)
+    assert "injection   works" in done.stdout
+    broken = script(tmp_path, '#!/bin/sh\nexec python3 -I "$@"\n', "isolated")
+    broken.chmod(0o755)
+    done = poolwatch("doctor", "--python", broken, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "did not read PYTHONPATH" in done.stdout

@@ -1,0 +1,170 @@
+"""The spool, the schema and the merge: what is written is what is read, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from poolwatch import merge, schema, spool
+from poolwatch.cli import ended
+from tests.reports import finding, lease, report
+
+
+def _age(report: dict[str, Any], moment: float) -> dict[str, Any]:
+    return {**report, "generated_at": moment, "processes": [{**report["processes"][0], "seen_at": moment}]}
+
+
+def test_written_and_read(tmp_path: Path) -> None:
+    """A report comes back as it was; file and folder are the owner's alone."""
+    folder = tmp_path / "a" / "b"
+    assert spool.Spool(str(folder)).write(report(finding()))
+    assert spool.read_all(str(folder)) == [report(finding())]
+    (file,) = folder.iterdir()
+    assert (stat.S_IMODE(file.stat().st_mode), stat.S_IMODE(folder.stat().st_mode)) == (0o600, 0o700)
+
+
+def test_unchanged_report_is_not_written(tmp_path: Path) -> None:
+    """Nothing is written where only the clock went on; what has changed replaces the file."""
+    writer = spool.Spool(str(tmp_path))
+    assert writer.write(report())
+    assert not writer.write(_age(report(), 5000.0))
+    assert writer.write(report(finding()))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_disk_errors_are_counted(tmp_path: Path) -> None:
+    """A folder that is gone, or a disk that is full, is a number and nothing more."""
+    writer = spool.Spool(str(tmp_path / "gone"))
+    (tmp_path / "gone").rmdir()
+    assert not writer.write(report())
+    assert writer.errors == 1
+    (tmp_path / "gone").mkdir()
+    assert writer.write(report())
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """On a full device the old file stays whole and no rest is left."""
+    if os.getuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    if os.system(f"mount -t tmpfs -o size=16k tmpfs {tmp_path} 2>/dev/null"):
+        pytest.skip("mounting is not allowed here")
+    try:
+        writer = spool.Spool(str(tmp_path))
+        assert writer.write(report())
+        assert not writer.write(report(finding(summary="x" * 60_000)))
+        assert writer.errors == 1
+        assert spool.read_all(str(tmp_path)) == [report()]
+        assert len(list(tmp_path.iterdir())) == 1
+    finally:
+        os.system(f"umount {tmp_path}")
+
+
+def test_flood_of_leases_is_bounded(tmp_path: Path) -> None:
+    """Of very many leases the oldest are written; the rest is counted."""
+    writer = spool.Spool(str(tmp_path))
+    writer.write(report(leases=tuple(lease(id=n, age_seconds=float(n)) for n in range(spool.MAX_LEASES + 50))))
+    (read,) = spool.read_all(str(tmp_path))
+    assert len(read["leases"]) == spool.MAX_LEASES
+    assert min(one["age_seconds"] for one in read["leases"]) == 50
+    assert writer.dropped == 50
+
+
+HOSTILE: dict[str, bytes] = {
+    "empty": b"",
+    "half": json.dumps(report(finding())).encode()[:-40],
+    "binary": bytes(range(256)),
+    "deep": b"[" * 200_000,
+    "list": b"[]",
+    "later": json.dumps({**report(), "version": 2}).encode(),
+    "types": json.dumps({**report(), "findings": [1]}).encode(),
+    "nan": json.dumps({**report(), "generated_at": float("nan")}).encode(),
+    "missing": json.dumps({key: value for key, value in report().items() if key != "pools"}).encode(),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_file_is_skipped_and_named(tmp_path: Path, what: str) -> None:
+    """A file that is no report is left out with a reason; the others are read."""
+    spool.Spool(str(tmp_path)).write(report())
+    (tmp_path / "bad.json").write_bytes(HOSTILE[what])
+    skipped: dict[str, str] = {}
+    assert len(spool.read_all(str(tmp_path), skipped)) == 1
+    assert list(skipped) == ["bad.json"]
+
+
+def test_odd_files_are_skipped(tmp_path: Path) -> None:
+    """A pipe does not block, a device does not fill the memory, a missing folder is empty."""
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "zero.json").symlink_to("/dev/zero")
+    (tmp_path / "folder.json").mkdir()
+    with open(tmp_path / "huge.json", "wb") as file:
+        file.truncate(spool.MAX_BYTES + 1)
+    skipped: dict[str, str] = {}
+    assert spool.read_all(str(tmp_path), skipped) == []
+    assert len(skipped) == 4
+    assert spool.read_all(str(tmp_path / "none")) == []
+
+
+def test_schema_is_a_schema_and_reports_follow_it() -> None:
+    """The schema is valid JSON Schema 2020-12; reports follow it; our checker agrees with a complete one."""
+    jsonschema.Draft202012Validator.check_schema(schema.report_schema())
+    full = jsonschema.Draft202012Validator(schema.report_schema())
+    good = report(finding(), finding(site=None, state="resolved", resolution="returned after 73 s"), leases=(lease(),))
+    assert full.is_valid(good), next(full.iter_errors(good))
+    assert schema.problem(good) is None
+    for spoiled in _spoiled(good):
+        assert not full.is_valid(spoiled)
+        assert schema.problem(spoiled) is not None
+
+
+def _spoiled(value: Any) -> Any:
+    """Give copies of a report, each with one required thing missing."""
+    for key in ("version", "processes", "findings"):
+        yield {name: item for name, item in value.items() if name != key}
+    for key in value["findings"][0].keys() - {"pid", "subjects", "one_per_pool"}:
+        broken = {name: item for name, item in value["findings"][0].items() if name != key}
+        yield {**value, "findings": [broken]}
+    yield {**value, "processes": [{**value["processes"][0], "pid": "10"}]}
+    yield {**value, "pools": [{**value["pools"][0], "used": True}]}
+
+
+def test_merge_makes_one_finding_of_one_fault() -> None:
+    """The same kind, pool and site in two processes is one finding: counts summed, earliest first, open if any is."""
+    early = report(finding(first_seen=1.0, last_seen=2.0, count=2, state="resolved", resolution="x"), pid=10)
+    late = report(finding(first_seen=5.0, last_seen=9.0, count=3, pid=11), finding(kind="leak.overdue"), pid=11)
+    merged = merge.merge([late, early])
+    assert len(merged["processes"]) == len(merged["pools"]) == 2
+    one, other = sorted(merged["findings"], key=lambda item: item["kind"])
+    assert (one["count"], one["first_seen"], one["last_seen"], one["state"]) == (5, 1.0, 9.0, "open")
+    assert other["count"] == 1
+    assert one["id"] != other["id"]
+    assert schema.problem(merged) is None
+    assert schema.problem(merge.merge([])) is None
+
+
+def test_process_that_died_holding() -> None:
+    """One finding for each pool and site, with a count; what an open leak covers is not told twice."""
+    other = lease(id=3, site=None)
+    dead = report(leases=(lease(), lease(id=2), other), pid=2**22 + 1, ended=None)
+    findings = ended.with_ended(dead)["findings"]
+    assert [(item["kind"], item["grade"], item["count"]) for item in findings] == [
+        ("leak.process_ended", "proved", 2),
+        ("leak.process_ended", "proved", 1),
+    ]
+    assert schema.problem(ended.with_ended(dead)) is None
+    covered = report(finding(), leases=(lease(),), pid=2**22 + 1, ended=None)
+    assert len(ended.with_ended(covered)["findings"]) == 1
+    assert ended.with_ended(report(leases=(lease(),)))["findings"] == []
+
+
+def test_living_process_holds_rightly() -> None:
+    """A process that runs is not dead, a later one with its pid is not it."""
+    own = {"pid": os.getpid(), "started_at": 2e9}
+    assert ended.alive(own)
+    assert not ended.alive({**own, "started_at": 1.0})

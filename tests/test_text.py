@@ -1,0 +1,131 @@
+"""The text report: the worst first, one screen each, and nothing in it steers a terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poolwatch import text
+from poolwatch.model import Frame, Owner, Site
+from poolwatch.text.finding import LINES
+from poolwatch.text.words import WIDTH, duration
+from tests.reports import finding, report
+
+
+def _blocks(rendered: str) -> list[list[str]]:
+    return [("== " + part).splitlines() for part in rendered.split("\n== ")[1:]]
+
+
+def test_finding_says_what_a_maintainer_asks_next() -> None:
+    """Kind and grade, summary, site, owner, times, lease, pool, stack and remedy are all there."""
+    rendered = text.render(report(finding()))
+    for part in (
+        "== LEAK.COLLECTED -- proved", "dropped without being returned", "Where       /srv/shop/orders.py:42 take",
+        "thread worker-1 (pid 10), ended", "1 min 40 s before this report", "held 1 min 13 s, idle 1 min 10 s",
+        "2 statements", "select ?", "QueuePool, at most 15, waits 30 s", "/srv/shop/app.py:7 main",
+        "(+ 1 frame of flask)", "Fix:        use a with block",
+        "1 process, 1 pool, 7 leases, 1 finding (1 proved)",
+    ):  # fmt: skip
+        assert part in rendered
+
+
+def test_worst_comes_first() -> None:
+    """Grade, then kind, then count; what is resolved comes last."""
+    items = [
+        finding(kind="leak.overdue", grade="suspected"),
+        finding(kind="leak.collected", state="resolved", resolution="returned after 73 s"),
+        finding(kind="leak.collected", count=2),
+        finding(kind="leak.collected", count=9),
+        finding(kind="leak.owner_ended", grade="probable"),
+        finding(kind="crossing.process"),
+    ]
+    heads = [block[0] for block in _blocks(text.render(report(*items)))]
+    assert heads == [
+        "== CROSSING.PROCESS -- proved",
+        "== LEAK.COLLECTED x 9 -- proved",
+        "== LEAK.COLLECTED x 2 -- proved",
+        "== LEAK.OWNER_ENDED -- probable",
+        "== LEAK.OVERDUE -- suspected",
+        "== LEAK.COLLECTED -- proved, resolved: returned after 73 s",
+    ]
+
+
+def _monstrous() -> Any:
+    long = "word " * 300 + "x" * 500
+    frames = tuple(Frame(f"/srv/{'deep/' * 40}{n}.py", n, "f" * 200) for n in range(128))
+    return finding(
+        summary=long,
+        hint=long,
+        owners=tuple(Owner(n, "t" * 200, task="k" * 200) for n in range(100)),
+        stacks={name: frames[n:] for n, name in enumerate(("checkout", "last_use", "current", "release"))},
+        site=Site("/srv/" + "deep/" * 100, 1, "f" * 300),
+        retained_by=(long,) * 20,
+        lease={"last_statement": "select " + long, "age_seconds": 1e9, **{f"fact_{n}": n for n in range(1, 200)}},
+        pool="p" * 300,
+    )
+
+
+def test_monstrous_finding_fits_on_a_screen() -> None:
+    """Whatever a finding carries, it takes at most 24 lines of 100 columns."""
+    rendered = text.render(report(_monstrous(), finding()))
+    assert max(len(line) for line in rendered.splitlines()) <= WIDTH
+    assert all(len([line for line in block if line]) <= LINES + 2 for block in _blocks(rendered))
+    assert len(_blocks(rendered)[0]) <= LINES + 1
+    assert "Fix:" in rendered
+
+
+def test_nothing_steers_the_terminal() -> None:
+    """Control characters of a hostile report do not come out, in colour or not."""
+    evil = "\x1b]0;owned\x07\x1b[2J\r\n\u202eevil\x9b1m"
+    item = finding(summary=evil, hint=evil, kind=evil, owners=(Owner(1, evil),), resolution=evil, retained_by=(evil,))
+    spoiled = report(item)
+    spoiled["processes"][0]["argv"] = [evil]
+    spoiled["pools"][0]["name"] = evil
+    for colour in (False, True):
+        rendered = re.sub(r"\x1b\[[0-9;]*m", "", text.render(spoiled, colour=colour))
+        assert all(character.isprintable() or character == "\n" for character in rendered)
+
+
+def test_colours_only_where_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colours need a terminal, and NO_COLOR turns them off."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert text.colour_on(Terminal())
+    assert not text.colour_on(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not text.colour_on(Terminal())
+    assert "\x1b[" in text.render(report(finding()), colour=True)
+    assert "\x1b[" not in text.render(report(finding()))
+
+
+def test_source_line_and_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line of the site is shown where it can be read, and paths are short below the current folder."""
+    (tmp_path / "orders.py").write_text("import this\nconnection = engine.connect()\n")
+    monkeypatch.chdir(tmp_path)
+    rendered = text.render(report(finding(site=Site(str(tmp_path / "orders.py"), 2, "take"))))
+    assert "Where       orders.py:2 take\n            > connection = engine.connect()\n" in rendered
+
+
+def test_empty_report() -> None:
+    """A report without findings is its head alone."""
+    assert "no findings" in text.render(report())
+    assert "Where next" not in text.render(report())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 ms"), (0.004, "4 ms"), (0.25, "0.2 s"), (5, "5 s"), (59.99, "1 min"), (73.2, "1 min 13 s"),
+     (3600, "1 h"), (3700, "1 h 1 min"), (200000, "2 days 7 h")],
+)  # fmt: skip
+def test_durations(seconds: float, said: str) -> None:
+    """Durations are said in units people use."""
+    assert duration(seconds) == said
