@@ -16,7 +16,7 @@ from typing import NoReturn, Protocol
 class Watched(Protocol):
     """What is told of forks and ends."""
 
-    def before_fork(self) -> None: ...
+    def before_fork(self) -> None: ...  # noqa: D102
     def after_fork_in_parent(self) -> None: ...
     def after_fork_in_child(self) -> None: ...
     def at_end(self) -> None: ...
@@ -29,7 +29,7 @@ _exit: Callable[[int], NoReturn] | None = None
 
 def follow(watched: Watched) -> None:
     """Tell ``watched`` of forks and of the end of the process, until ``unfollow``."""
-    global _watched, _registered, _exit  # noqa: PLW0603
+    global _watched, _registered, _exit
     _watched = watched
     if not _registered and hasattr(os, "register_at_fork"):
         _registered = True
@@ -41,7 +41,7 @@ def follow(watched: Watched) -> None:
 
 def unfollow() -> None:
     """Leave ``atexit`` and ``os._exit`` as they were."""
-    global _watched  # noqa: PLW0603
+    global _watched
     _watched = None
     atexit.unregister(_at_end)
     if _exit is not None and os._exit is _exit_at_once:

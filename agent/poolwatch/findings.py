@@ -46,7 +46,9 @@ class Findings:
 
     def covers(self, subject: int) -> bool:
         """Tell whether an open leak is about this lease."""
-        return any(subject in entry.subjects for entry in self._entries.values() if entry.finding.kind.startswith("leak."))
+        return any(
+            subject in entry.subjects for entry in self._entries.values() if entry.finding.kind.startswith("leak.")
+        )
 
     def update(self, now: float, found: Iterable[Finding], returned: dict[int, float]) -> list[Change]:
         """Take what holds at this look; ``returned`` maps leases that came back to their age in seconds."""
@@ -71,7 +73,7 @@ class Findings:
     def _take(self, now: float, found: Finding) -> list[Change]:
         entry = self._entries.get(found.key)
         if entry is None:
-            return self._open(now, found)
+            return [] if self._is_superfluous(found) else self._open(now, found)
         old = entry.finding
         fresh = len(found.subjects - entry.subjects) if found.subjects else 1
         entry.subjects |= found.subjects
@@ -124,6 +126,13 @@ class Findings:
             elif shared:
                 entry.subjects -= shared
                 entry.finding = replace(weaker, count=max(1, weaker.count - len(shared)))
+
+    def _is_superfluous(self, found: Finding) -> bool:
+        """Tell whether an open finding about the same pool says more than ``found`` would."""
+        return found.one_per_pool and any(
+            found.kind in _WEAKER.get(entry.finding.kind, ()) and entry.finding.pool == found.pool
+            for entry in self._entries.values()
+        )
 
     def _settle(
         self, now: float, key: tuple[object, ...], entry: _Entry, present: set[int], returned: dict[int, float]

@@ -101,6 +101,8 @@ class Lease:
     last_use_stack: tuple[Frame, ...] = ()
     current_stack: tuple[Frame, ...] = ()
     release_stack: tuple[Frame, ...] = ()
+    attached: bool = True
+    """False once the call or context in which it was taken is over, though its thread lives."""
     returned: bool = False
     foreign: bool = False
 

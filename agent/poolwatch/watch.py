@@ -18,7 +18,17 @@ from poolwatch.ledger import Ledger
 from poolwatch.spool import DIRECTORY_VARIABLE, Spool
 from poolwatch.watcher import Watcher
 
-_LIBRARIES = ("sqlalchemy", "psycopg", "psycopg2-binary", "psycopg2", "psycopg-pool", "asyncpg", "pymysql", "aiosqlite", "gevent")
+_LIBRARIES = (
+    "sqlalchemy",
+    "psycopg",
+    "psycopg2-binary",
+    "psycopg2",
+    "psycopg-pool",
+    "asyncpg",
+    "pymysql",
+    "aiosqlite",
+    "gevent",
+)
 
 _installed: Watch | None = None
 
@@ -48,7 +58,7 @@ class Watch:
 
     def uninstall(self) -> None:
         """Take everything out: no listener, no patched attribute, no thread is left. Twice is once."""
-        global _installed  # noqa: PLW0603
+        global _installed
         if _installed is self:
             _installed = None
             ends.unfollow()
@@ -70,13 +80,11 @@ class Watch:
         return self._watcher.snapshot().to_json()
 
     def _collect(self) -> None:
-        from poolwatch.export.prometheus import Collector
-
         try:
-            from prometheus_client import REGISTRY
+            from poolwatch.export.prometheus import Collector
 
             self._collector = Collector(self._numbers)
-            REGISTRY.register(self._collector)
+            self._collector.register()
         except Exception as error:
             self._guard.failed("prometheus", error)
 
@@ -86,15 +94,13 @@ class Watch:
     def _serve(self, address: str) -> None:
         from poolwatch.server import serve
 
-        self._server = serve(address, self.report)
+        self._server = serve(address, self.report, self._numbers)
 
     def _close_fronts(self) -> None:
         if self._server is not None:
             self._server.close()
         if self._collector is not None:
-            from prometheus_client import REGISTRY
-
-            REGISTRY.unregister(self._collector)
+            self._collector.unregister()
         self._server = self._collector = None
 
     def _describe(self) -> model.Process:
@@ -112,16 +118,23 @@ class Watch:
     def before_fork(self) -> None:
         """Stop the thread: a child must not inherit its locks, and Python warns of forks with threads."""
         self._watcher.stop()
+        if self._server is not None:
+            self._server.pause()
 
     def after_fork_in_parent(self) -> None:
         """Go on looking."""
         self._watcher.start()
+        if self._server is not None:
+            self._server.resume()
 
     def after_fork_in_child(self) -> None:
         """Begin anew: what was lent before belongs to the parent."""
         self._started_at = time.time()
         self._ledger.became_child(os.getppid())
         self._watcher.became_child()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
         self._watcher.start()
 
     def at_end(self) -> None:
@@ -139,7 +152,7 @@ def install(config: Config | None = None, **options: object) -> Watch:
 
     Keywords are the options of ``Config`` over ``POOLWATCH_*`` variables. Raises ConfigError by name of the option.
     """
-    global _installed  # noqa: PLW0603
+    global _installed
     chosen = Config.of(config, **options)
     if _installed is None:
         watch = Watch(chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,11 +21,16 @@ from poolwatch.native import Alarm, allocate_lock, start_new_thread
 from poolwatch.spool import Spool
 
 _SPOOLED_LEASES = 1000
+_SETTLED = 0.05
+"""A lease this old (seconds) is past the checkout listeners, which may have refused an inherited connection."""
+
 
 class Watcher:
     """Looks at the ledger every ``interval`` seconds. ``look`` may also be called by hand, from any thread."""
 
-    def __init__(self, ledger: Ledger, guard: Guard, config: Config, spool: Spool | None, describe: Callable[[], model.Process]) -> None:
+    def __init__(
+        self, ledger: Ledger, guard: Guard, config: Config, spool: Spool | None, describe: Callable[[], model.Process]
+    ) -> None:
         self._ledger = ledger
         self._guard = guard
         self._config = config
@@ -70,6 +76,7 @@ class Watcher:
         self._began_anew()
 
     def _run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the host's threads
         done, alarm = self._done, self._alarm
         started = time.thread_time()
         while self._running and self._alarm is alarm:
@@ -191,7 +198,8 @@ class Watcher:
     def _report_inherited(self) -> None:
         """Report leases that a forked child took on its parent's connections and has not yet used."""
         for lease in self._ledger.out():
-            crossing.inherited(self._ledger, lease)
+            if monotonic() - lease.taken > _SETTLED:
+                crossing.inherited(self._ledger, lease)
 
     def _dress(self, change: str, finding: model.Finding, raw: dict[int, Lease]) -> model.Finding:
         lease = next((raw[subject] for subject in finding.subjects if subject in raw), None)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from poolwatch.model import Finding, Grade, Json, Lease, Owner, PoolState, Snapshot, plain
 
 
-def of_lease(
-    snapshot: Snapshot, lease: Lease, kind: str, grade: Grade, summary: str, hint: str
-) -> Finding:
+def of_lease(snapshot: Snapshot, lease: Lease, kind: str, grade: Grade, summary: str, hint: str) -> Finding:
     """Build a finding about one lease."""
     return Finding(
         kind=kind,

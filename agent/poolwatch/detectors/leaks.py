@@ -87,7 +87,7 @@ def process_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
 def overdue(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
     """Held longer than allowed and idle all that while: suspected."""
     for lease in snapshot.leases:
-        if lease.returned or lease.collected or lease.executing or lease.in_transaction and _sooner(config):
+        if lease.returned or lease.collected or lease.executing or (lease.in_transaction and _sooner(config)):
             continue
         if lease.idle_seconds >= config.overdue_after:
             yield of_lease(

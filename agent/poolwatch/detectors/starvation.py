@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from poolwatch.config import Config
 from poolwatch.detectors.facts import owners, pool_facts, pool_of, seconds, sentence
-from poolwatch.model import Finding, Json, Lease, Snapshot, Waiter
+from poolwatch.model import Finding, Json, Lease, Site, Snapshot, Waiter
 
 _SETTLED = 0.05
 """A wait this old (seconds) began well before the leases of the same snapshot were read."""
@@ -34,17 +34,22 @@ def _standstills(snapshot: Snapshot) -> Iterator[tuple[str, list[Lease], list[Wa
     seen = set()
     for pool, waiters in _by_pool(snapshot.waiters).items():
         for waiter in waiters:
-            if waiter.timed_out and waiter.holders and {h.user.key for h in waiter.holders} <= set(waiter.waiting_owners):
+            if waiter.timed_out and _standstill(snapshot, pool, waiter.holders, waiter.waiting_owners):
                 seen.add(pool)
                 yield pool, list(waiter.holders), waiters
                 break
         waiting = [waiter for waiter in waiters if not waiter.done and waiter.waited_seconds > _SETTLED]
-        keys = {waiter.owner.key for waiter in waiting}
         holders = _holders(snapshot, pool)
-        state = pool_of(snapshot, pool)
-        full = state is not None and state.limits.max is not None and len(holders) >= state.limits.max
-        if pool not in seen and waiting and full and all(lease.user.key in keys for lease in holders):
+        keys = [waiter.owner.key for waiter in waiting]
+        if pool not in seen and waiting and _standstill(snapshot, pool, holders, keys):
             yield pool, holders, waiting
+
+
+def _standstill(snapshot: Snapshot, pool: str, holders: Sequence[Lease], waiting: Sequence[int]) -> bool:
+    """Tell whether a full pool is held only by those who wait for it, each still inside the call that holds."""
+    state = pool_of(snapshot, pool)
+    full = state is not None and state.limits.max is not None and len(holders) >= state.limits.max
+    return full and all(lease.attached and lease.user.key in waiting for lease in holders)
 
 
 def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -71,6 +76,7 @@ def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             "runs at once.",
             holders,
             starved,
+            longest.site,
         )
 
 
@@ -104,12 +110,21 @@ def _blocks_itself(snapshot: Snapshot, waiter: Waiter, config: Config) -> bool:
 
 
 def _about_pool(
-    snapshot: Snapshot, pool: str, kind: str, summary: str, hint: str, holders: list[Lease], waiters: list[Waiter]
+    snapshot: Snapshot,
+    pool: str,
+    kind: str,
+    summary: str,
+    hint: str,
+    holders: list[Lease],
+    waiters: list[Waiter],
+    waiting_at: Site | None = None,
 ) -> Finding:
     state = pool_of(snapshot, pool)
     facts: Json = {"pool": pool_facts(state)} if state else {}
     facts["holders"] = [_holder(lease) for lease in holders]
-    facts["waiters"] = [{"owner": str(w.owner), "waited_seconds": w.waited_seconds, "site": str(w.site)} for w in waiters]
+    facts["waiters"] = [
+        {"owner": str(w.owner), "waited_seconds": w.waited_seconds, "site": str(w.site)} for w in waiters
+    ]
     return Finding(
         kind=kind,
         grade="proved",
@@ -117,7 +132,7 @@ def _about_pool(
         library=state.library if state else "",
         summary=summary,
         hint=hint,
-        site=holders[0].site if holders else None,
+        site=holders[0].site if holders else waiting_at,
         owners=owners(*(lease.user for lease in holders)),
         lease=facts,
         subjects=frozenset(w.id for w in waiters),

@@ -74,7 +74,8 @@ def driver_state(lease: Lease) -> dict[str, Any]:
 def stacks(lease: Lease, depth: int) -> dict[str, tuple[model.Frame, ...]]:
     """Render what is known of where: the checkout, another's last use, and where the holder is now."""
     user = lease.user
-    now = () if lease.returned or user.has_ended() else stack.frames(whereabouts.stack_of(user, depth))
+    here = user.kind == "thread" and user.thread_id == get_ident()
+    now = () if here or lease.returned or user.has_ended() else stack.frames(whereabouts.stack_of(user, depth))
     return {
         "checkout": stack.frames(lease.stack or lease.site.sample),
         "last_use": stack.frames(lease.more.trail.stack) if lease.more.trail else (),

@@ -30,6 +30,8 @@ _OPAQUE = (
     weakref.ref, str, bytes, bytearray, int, float, complex, bool, type(None), type(...),
 )  # fmt: skip
 _DEAD = (types.FrameType, types.TracebackType)
+_LOOP_QUEUES = ("_ready", "_scheduled")
+"""What asyncio's own loops will call: a close that is scheduled reaches its connection from there."""
 _NOT_SOMEBODY = (asyncio.Task, *_DEAD)
 
 
@@ -154,6 +156,8 @@ def _living_roots(own_thread: int) -> Iterator[list[_Node]]:
             yield [_Node(value, "", None) for value in _locals_of(frame)]
     for task in _tasks():
         yield [_Node(coroutine, "", None) for coroutine in _chain(task.get_coro())]
+    for loop in actor.loops():
+        yield [_Node(handle, "", None) for name in _LOOP_QUEUES for handle in list(getattr(loop, name, ()))]
     for greenlet in actor.greenlets():
         if not greenlet.dead and greenlet.gr_frame is not None:
             yield [_Node(value, "", None) for value in _locals_of(greenlet.gr_frame)]

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from prometheus_client import Metric
+from prometheus_client import REGISTRY, Metric
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -43,6 +43,14 @@ class Collector:
         self._sites = SiteChoice(MAX_SITES)
         self.failed = 0
         """Scrapes that gave nothing because the report could not be read."""
+
+    def register(self) -> None:
+        """Join prometheus_client's default registry."""
+        REGISTRY.register(self)
+
+    def unregister(self) -> None:
+        """Leave the default registry."""
+        REGISTRY.unregister(self)
 
     def describe(self) -> list[Metric]:
         """Claim no name, so that no metric of the host can ever collide with ours."""

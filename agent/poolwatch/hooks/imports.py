@@ -36,9 +36,7 @@ class _Finder(MetaPathFinder):
     def __init__(self) -> None:
         self._asking: set[str] = set()
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in _waiting or name in self._asking:
             return None
         self._asking.add(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from poolwatch.guard import Guard
@@ -11,9 +12,7 @@ def patch(guard: Guard, hook: str, owner: Any, name: str, replacement: Any) -> A
     """Put ``replacement`` at ``owner.name``; gives the original. Undoing leaves no trace on ``owner``."""
     own = vars(owner).get(name, _ABSENT)
     original = getattr(owner, name)
-    replacement.__name__, replacement.__qualname__ = name, getattr(original, "__qualname__", name)
-    replacement.__doc__, replacement.__module__ = original.__doc__, original.__module__
-    replacement.__wrapped__ = original
+    functools.update_wrapper(getattr(replacement, "__func__", replacement), getattr(original, "__func__", original))
     setattr(owner, name, replacement)
     guard.add(hook, lambda: _restore(owner, name, own, replacement))
     return original

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-
 from collections import deque
 from time import monotonic
 from typing import Any
@@ -53,6 +52,8 @@ class Ledger:
         """(id, serial) of pool objects that were thrown away; filled by finalizers."""
         self.gone = _gone
         self.dropped: dict[str, int] = {}
+        self.child = False
+        """True in a process that was forked while watched."""
         self.strict = strict
         self._depth = stack_depth
         self._max_sites = max_sites
@@ -85,7 +86,7 @@ class Ledger:
             else:
                 lease.stack = ()
         if conn.lease is not None:
-            self._lend_again(conn, conn.lease)
+            self.replace(conn, conn.lease)
         conn.lent += 1
         lease.taken = lease.used = monotonic()
         conn.lease = lease
@@ -102,10 +103,7 @@ class Ledger:
         if lease.owner.thread_id != get_ident():
             conn.hand_offs += 1
         self.close(lease)
-        if conn.lease is lease:
-            conn.lease = conn.others.pop() if conn.others else None
-        else:
-            conn.others = [other for other in conn.others if other is not lease]
+        conn.lease = None
 
     def close(self, lease: Lease) -> None:
         """Add a lease that is over to the sums of its connection and line."""
@@ -123,6 +121,15 @@ class Ledger:
         sums.busy += lease.busy
         sums.counts[bisect_left(BOUNDS, held)] += 1
 
+    def replace(self, conn: Conn, lease: Lease) -> None:
+        """Forget a lease whose connection is lent again: a checkout tried twice, or a connection shared by design."""
+        conn.lease = None
+        if conn.pool.shared and not lease.collected:
+            self.close(lease)
+        else:
+            lease.returned = monotonic()
+            conn.lent -= 1
+
     def retire(self, conn: Conn) -> None:
         """Hand the sums of a connection that is gone to the watcher."""
         self.retired.append(conn)
@@ -135,7 +142,7 @@ class Ledger:
             if conn.inside is me:
                 return False
             crossing.of_use(self, lease, me)
-        elif lease.user is not me:
+        elif lease.user is not me and not conn.pool.shared:
             crossing.user_changed(self, lease, me)
         if conn.foreign and not conn.reported:
             crossing.of_process(self, lease, me)
@@ -164,10 +171,6 @@ class Ledger:
             return Site(code, offset)  # type: ignore[arg-type]
         site = self.sites[id(code), offset] = Site(code, offset)  # type: ignore[arg-type]
         return site
-
-    def _lend_again(self, conn: Conn, lease: Lease) -> None:
-        if conn.pool.shared and not lease.collected:
-            conn.others.append(lease)
 
     def unique_name(self, name: str) -> str:
         """Give ``name``, numbered where a living pool has it already."""
@@ -224,9 +227,9 @@ class Ledger:
             conn.inside = None
             conn.sums = {}
             conn.lent = conn.hand_offs = 0
-            for lease in (conn.lease, *conn.others):
-                if lease is not None:
-                    lease.own().foreign = True
+            if conn.lease is not None:
+                conn.lease.own().foreign = True
+        self.child = True
         self.detached.clear()
         self.waits.clear()
         for queue in (self.notable, self.retired, self.waited, self.opened, self.events, self.gone):
@@ -237,8 +240,8 @@ class Ledger:
         """Give the leases that are out now, oldest first or nearly so; those of a fork's parent are left out."""
         found: list[Lease] = []
         for conn in list(self.conns.values()):
-            if conn.lease is not None and not conn.lease.more.foreign:
-                found.append(conn.lease)
-                found.extend(conn.others)
+            lease = conn.lease
+            if lease is not None and not lease.more.foreign:
+                found.append(lease)
         found.extend(list(self.detached.values()))
         return found

@@ -56,8 +56,7 @@ class Conn:
     """
 
     __slots__ = (
-        "foreign", "hand_offs", "home", "inside", "lease", "lent", "loop", "open", "others", "pool", "reported", "since",
-        "sums",
+        "foreign", "hand_offs", "home", "inside", "lease", "lent", "loop", "open", "pool", "reported", "since", "sums",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, home: int, loop: Loop | None) -> None:
@@ -67,8 +66,6 @@ class Conn:
         self.loop = loop
         self.open = True
         self.lease: Lease | None = None
-        self.others: list[Lease] = []
-        """Further leases of the same connection; only pools that share one by design have any."""
         self.inside: Actor | None = None
         """Who executes in it at this moment."""
         self.since = 0.0
@@ -194,7 +191,18 @@ class Wait:
 class Event:
     """A crossing seen in a hook, with raw evidence."""
 
-    __slots__ = ("at", "culprit", "culprit_stack", "detail", "kind", "lease", "overlap", "pool", "victim", "victim_stack")
+    __slots__ = (
+        "at",
+        "culprit",
+        "culprit_stack",
+        "detail",
+        "kind",
+        "lease",
+        "overlap",
+        "pool",
+        "victim",
+        "victim_stack",
+    )
 
     def __init__(
         self, kind: str, pool: Pool, lease: Lease | None, victim: tuple[Actor, Raw], culprit: tuple[Actor, Raw]

@@ -60,6 +60,7 @@ def lease(raw: Lease, now: float) -> model.Lease:
         collected=bool(raw.collected),
         session=more.session,
         shared=conn.pool.shared,
+        attached=raw.strand() is not None,
         returned=bool(raw.returned),
         foreign=bool(conn.foreign),
     )
@@ -114,7 +115,16 @@ def pools(ledger: Ledger, sums: dict[int, PoolSums], out: Iterable[Lease], now: 
     return tuple(
         _pool(pool, sums.get(pool.key) or PoolSums(), held.get(pool.key, []), idle[pool.key], waiting[pool.key], now)
         for pool in list(ledger.pools.values())
+        if not ledger.child or _used_here(pool, ledger, sums)
     )
+
+
+def _used_here(pool: Pool, ledger: Ledger, sums: dict[int, PoolSums]) -> bool:
+    """Tell whether a forked child has done anything with a pool that it inherited."""
+    total = sums.get(pool.key)
+    if total is not None and (total.lent or total.timeouts or sum(total.creates.counts)):
+        return True
+    return any(wait.pool is pool for wait in list(ledger.waits.values()))
 
 
 def _pool(pool: Pool, sums: PoolSums, held: list[Lease], idle: int, waiting: int, now: float) -> model.PoolState:

@@ -11,13 +11,13 @@ import asyncio
 import sys
 import threading
 import weakref
-from poolwatch.native import get_ident, thread_local
 from asyncio import _get_running_loop
 from itertools import count
 from time import monotonic
 from typing import Any
 
 from poolwatch.model import OwnerKind
+from poolwatch.native import get_ident, thread_local
 
 try:
     from greenlet import getcurrent

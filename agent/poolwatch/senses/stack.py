@@ -22,8 +22,8 @@ Raw = tuple[tuple[CodeType, int], ...]
 """A stack as kept: (code, offset of the instruction), innermost first."""
 
 POOL_LIBRARIES = {
-    "sqlalchemy", "sqlmodel", "flask_sqlalchemy", "psycopg", "psycopg_pool", "psycopg2", "asyncpg", "pymysql", "aiomysql",
-    "asyncmy", "MySQLdb", "aiosqlite", "pyodbc", "aioodbc", "oracledb", "pg8000", "greenlet", "poolwatch", "gql",
+    "sqlalchemy", "sqlmodel", "flask_sqlalchemy", "psycopg", "psycopg_pool", "psycopg2", "asyncpg", "pymysql",
+    "aiomysql", "asyncmy", "MySQLdb", "aiosqlite", "pyodbc", "aioodbc", "oracledb", "pg8000", "greenlet", "poolwatch", "gql",
 }  # fmt: skip
 """Packages whose frames never are the site of a lease."""
 
@@ -68,7 +68,7 @@ def is_library(file: str) -> bool:
     if file.startswith(_OUR_FOLDER):
         return not file.startswith(_DEMO_FOLDER)
     if file.startswith("<") or any(part in file for part in _LIBRARY_PARTS):
-        return file != "<string>" and file != "<stdin>"
+        return file not in {"<string>", "<stdin>"}
     return file.startswith(_STDLIB) or os.path.realpath(file).startswith(_STDLIB)
 
 
@@ -79,10 +79,16 @@ def outside(depth: int) -> FrameType | None:
     """
     frame: FrameType | None = _getframe(depth + 1)
     while frame is not None:
-        if not inside[frame.f_code.co_filename]:
+        file = frame.f_code.co_filename
+        if not inside[file] and not (file == "<string>" and _generated(frame)):
             return frame
         frame = frame.f_back
     return _behind_greenlet()
+
+
+def _generated(frame: FrameType) -> bool:
+    """Tell whether code named "<string>" was made by a library (SQLAlchemy 2.0 does), not given by ``python -c``."""
+    return frame.f_globals.get("__name__") != "__main__"
 
 
 def _behind_greenlet() -> FrameType | None:

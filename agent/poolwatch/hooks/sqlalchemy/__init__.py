@@ -22,4 +22,3 @@ def install(ledger: Ledger, guard: Guard) -> None:
     engines.install(ledger, guard)
     pools.install(ledger, guard)
     waits.install(ledger, guard)
-

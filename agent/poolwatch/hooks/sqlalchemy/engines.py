@@ -6,7 +6,7 @@ import gc
 import weakref
 from typing import Any
 
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.pool import AssertionPool, NullPool, QueuePool, SingletonThreadPool, StaticPool
 
 from poolwatch.guard import Guard
@@ -92,15 +92,16 @@ def _limits(physical: Any) -> tuple[int | None, int | None, float | None]:
 
 def install(ledger: Ledger, guard: Guard) -> None:
     """See every engine: those made from now on, and those that exist."""
-    global _ledger, _guard  # noqa: PLW0603
+    global _ledger, _guard
     _ledger, _guard = ledger, guard
-    original = Engine.__init__
+    # not Engine.__init__, whose parameter names create_engine reads from its code object
+    original = vars(Dialect)["engine_created"].__func__
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        _see(self)
+    def engine_created(cls: Any, engine: Engine) -> None:
+        _see(engine)
+        original(cls, engine)
 
-    patch(guard, _HOOK, Engine, "__init__", __init__)
+    patch(guard, _HOOK, Dialect, "engine_created", classmethod(engine_created))
     for engine in [found for found in gc.get_objects() if type(found) is Engine]:
         _see(engine)
 

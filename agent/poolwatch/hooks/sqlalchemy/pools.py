@@ -25,7 +25,7 @@ def checkout(dbapi_connection: Any, connection_record: Any, connection_proxy: An
         conn = _conns.get(id(connection_record)) or _unseen(connection_record)
         _ledger.lend(conn, connection_proxy)
     except CrossingError:
-        _close_again(connection_record)
+        _take_back(connection_record)
         raise
     except Exception as error:
         _guard.failed("sqlalchemy.checkout", error)
@@ -37,7 +37,7 @@ def checkin(dbapi_connection: Any, connection_record: Any) -> None:
         conn = _conns.get(id(connection_record))
         if conn is None or conn.lease is None:
             return
-        _ledger.give_back(conn, conn.lease if not conn.others else _returned(conn))
+        _ledger.give_back(conn, conn.lease)
         if not conn.open and conn.lease is None:
             _drop(connection_record, conn)
     except CrossingError:
@@ -108,29 +108,18 @@ def _unseen(record: Any) -> Conn:
     home = home_of(record._ConnectionRecord__pool)
     before = _conns.get(id(record))
     if before is not None:
+        if before.lease is not None:
+            _ledger.replace(before, before.lease)
         _ledger.retire(before)
     loop = current_loop() if home.pool.loop_bound else None
     conn = _conns[id(record)] = Conn(home.pool, home.serial, loop)
     return conn
 
 
-def _returned(conn: Conn) -> Lease:
-    """Choose among the leases of a shared connection: a dropped one, else one of this thread, else the oldest."""
-    from _thread import get_ident
-
-    leases = [lease for lease in (conn.lease, *conn.others) if lease is not None]
-    for lease in leases:
-        handle = lease()
-        if lease.collected or handle is None or handle.dbapi_connection is None:
-            return lease
-    mine = [lease for lease in leases if lease.owner.thread_id == get_ident()]
-    return (mine or leases)[0]
-
-
-def _close_again(record: Any) -> None:
+def _take_back(record: Any) -> None:
     conn = _conns.get(id(record))
-    if conn is not None:
-        conn.lease = None
+    if conn is not None and conn.lease is not None:
+        _ledger.replace(conn, conn.lease)
 
 
 _LISTENERS = (checkout, checkin, connect, close, detach, close_detached)
@@ -138,7 +127,7 @@ _LISTENERS = (checkout, checkin, connect, close, detach, close_detached)
 
 def install(ledger: Ledger, guard: Guard) -> None:
     """Listen to every pool."""
-    global _ledger, _guard, _conns  # noqa: PLW0603
+    global _ledger, _guard, _conns
     _ledger, _guard, _conns = ledger, guard, ledger.conns
     for listener in _LISTENERS:
         name = listener.__name__

@@ -29,7 +29,7 @@ _inside: dict[int, Actor] = {}
 
 def install(ledger: Ledger, guard: Guard) -> None:
     """See which lease a Session works on and who is inside it."""
-    global _ledger, _guard  # noqa: PLW0603
+    global _ledger, _guard
     _ledger, _guard = ledger, guard
     event.listen(Session, "after_begin", after_begin)
     guard.add(_HOOK, lambda: event.remove(Session, "after_begin", after_begin))

@@ -19,7 +19,7 @@ _conns: dict[int, Conn]
 
 def install(ledger: Ledger, guard: Guard) -> None:
     """See every statement of every dialect, those with methods of their own included."""
-    global _ledger, _guard, _conns  # noqa: PLW0603
+    global _ledger, _guard, _conns
     _ledger, _guard, _conns = ledger, guard, ledger.conns
     for dialect in _with_subclasses(DefaultDialect):
         wrap_dialect(dialect)
@@ -83,14 +83,12 @@ _WRAPPERS = {
 
 
 def lease_of(fairy: Any) -> Lease | None:
-    """Give the lease of SQLAlchemy's connection proxy, also where it is detached or shares its connection."""
+    """Give the lease of SQLAlchemy's connection proxy, also where it is detached."""
     record = fairy._connection_record
     if record is None:
         return _ledger.detached.get(id(fairy.dbapi_connection))
     conn = _conns.get(id(record))
-    if conn is None or not conn.others:
-        return conn.lease if conn else None
-    return next((lease for lease in (*conn.others, conn.lease) if lease is not None and lease() is fairy), None)
+    return None if conn is None else conn.lease
 
 
 def _enter(context: Any, statement: Any) -> Lease | None:
