@@ -12,7 +12,7 @@ from typing import Any
 
 from poolwatch.errors import ConfigError
 
-HOOKS = ("sqlalchemy",)
+HOOKS = ("sqlalchemy", "gql")
 """Names the ``hooks`` option accepts, beside ``all``."""
 
 ENV_PREFIX = "POOLWATCH_"

@@ -16,10 +16,17 @@ from typing import NoReturn, Protocol
 class Watched(Protocol):
     """What is told of forks and ends."""
 
-    def before_fork(self) -> None: ...  # noqa: D102
-    def after_fork_in_parent(self) -> None: ...
-    def after_fork_in_child(self) -> None: ...
-    def at_end(self) -> None: ...
+    def before_fork(self) -> None:
+        """Prepare for a fork."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on in the parent."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew in the child."""
+
+    def at_end(self) -> None:
+        """Do what is to be done last."""
 
 
 _watched: Watched | None = None
@@ -36,7 +43,7 @@ def follow(watched: Watched) -> None:
         os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
     atexit.register(_at_end)
     _exit = os._exit
-    os._exit = _exit_at_once
+    setattr(os, "_exit", _exit_at_once)  # noqa: B010
 
 
 def unfollow() -> None:
@@ -45,7 +52,7 @@ def unfollow() -> None:
     _watched = None
     atexit.unregister(_at_end)
     if _exit is not None and os._exit is _exit_at_once:
-        os._exit = _exit
+        setattr(os, "_exit", _exit)  # noqa: B010
 
 
 def _exit_at_once(status: int) -> NoReturn:

@@ -11,14 +11,16 @@ from pathlib import Path
 def main(bare_file: str, watched_file: str, seen_file: str) -> int:
     """Print what differs and the sum of it."""
     bare, watched = (json.loads(Path(name).read_text()) for name in (bare_file, watched_file))
-    seen = Path(seen_file).read_text().strip()
+    seen = json.loads(Path(seen_file).read_text())
     differing = sorted(key for key in bare.keys() | watched.keys() if bare.get(key) != watched.get(key))
     for key in differing:
         print(f"  {key}: {bare.get(key, 'not run')} without poolwatch, {watched.get(key, 'not run')} with it")
     tests = Counter(outcome for key, outcome in bare.items() if key.endswith(" call"))
-    print(f"  {dict(tests)} without poolwatch; {len(differing)} outcomes differ with it; {seen}")
-    watched_well = " saw 0 " not in f" {seen} " and seen.endswith("none")
-    return int(bool(differing) or not tests or not watched_well)
+    print(f"  without poolwatch {dict(tests)}; with it {len(differing)} outcomes differ")
+    print(f"  poolwatch saw {seen['leases']} leases; errors in its hooks: {seen['errors'] or 'none'}")
+    for line in seen["complaints"]:
+        print(f"  {line}")
+    return int(bool(differing or seen["errors"]) or not tests or not seen["leases"])
 
 
 if __name__ == "__main__":

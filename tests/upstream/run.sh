@@ -9,7 +9,7 @@ work=$(mktemp -d)
 status=0
 
 tests=(test/engine test/base test/orm/test_session.py test/orm/test_transaction.py test/orm/test_bind.py
-       test/orm/test_events.py test/ext/asyncio test/dialect/test_sqlite.py)
+       test/orm/test_events.py test/ext/asyncio)
 
 pip() {
     "$python" -m pip --quiet --disable-pip-version-check "$@"
@@ -24,10 +24,10 @@ unpack() {
 
 # -s: the tests' conftest then leaves the library alone that is found first.
 run() { # VERSION DATABASE NAME PLUGIN-ARGUMENTS...
-    local version=$1 database=$2 name=$3
+    local version=$1 database=$2 name=$2-$3
     shift 3
     POOLWATCH_UPSTREAM_OUTCOMES=$work/$name.json POOLWATCH_UPSTREAM_SEEN=$work/$name.seen \
-        PYTHONPATH=$work/library-$version:$here PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 \
+        PYTHONPATH=$work/library-$version:$here${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0 \
         "$python" -s -m pytest -q -p no:cacheprovider -p no:xdist -p no:timeout -p outcomes "$@" --maxfail=10000 \
         --db "$database" "${tests[@]}" >"$work/$name.log" 2>&1
 }
@@ -36,12 +36,11 @@ run() { # VERSION DATABASE NAME PLUGIN-ARGUMENTS...
 for version in "$@"; do
     unpack "$version" || { echo "cannot get SQLAlchemy $version" >&2; exit 1; }
     cd "$work/sqlalchemy-$version" || exit 1
-    for database in sqlite sqlite_file aiosqlite; do
+    for database in ${DATABASES:-sqlite sqlite_file aiosqlite}; do
         echo "SQLAlchemy $version on $database:"
         run "$version" $database bare
         run "$version" $database watched -p watched
-        "$python" "$here/compare.py" "$work/bare.json" "$work/watched.json" "$work/watched.seen" || status=1
-        tail -n 1 "$work/watched.log" | sed 's/^/  /'
+        "$python" "$here/compare.py" "$work/$database-"{bare.json,watched.json,watched.seen} || status=1
     done
 done
 exit $status

@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
-import sys
+from collections import Counter
 from pathlib import Path
 
 import poolwatch
 
+
+class _Complaints(logging.Handler):
+    """Keeps what poolwatch says of its own hooks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one line."""
+        self.lines.append(record.getMessage())
+
+
+_complaints = _Complaints()
 _watch = poolwatch.install(interval=0.02, grace=0)
+_seen: Counter[str] = Counter()
+
+
+def pytest_configure() -> None:
+    """Listen to the hooks' log alone: findings have a log of their own, and these tests leak on purpose."""
+    logging.getLogger("poolwatch").addHandler(_complaints)
+    logging.getLogger("poolwatch.findings").propagate = False
+
+
+def pytest_runtest_setup() -> None:
+    """Install again after a test that has thrown all listeners of all pools away."""
+    global _watch
+    from sqlalchemy.pool import Pool
+
+    if not Pool.dispatch.checkout:
+        _count()
+        _watch = poolwatch.install(interval=0.02, grace=0)
+
+
+def _count() -> None:
+    snapshot = _watch.snapshot()
+    _watch.uninstall()
+    _seen["leases"] += sum(pool.checkouts_total for pool in snapshot.pools)
+    _seen.update({f"errors in {hook}": count for hook, count in snapshot.process.hook_errors.items()})
 
 
 def pytest_unconfigure() -> None:
-    """Write what the hooks saw: errors of ours, and how many leases went by, so that nobody compares bare with bare."""
-    snapshot = _watch.snapshot()
-    _watch.uninstall()
-    seen = sum(pool.checkouts_total for pool in snapshot.pools)
-    errors = "; ".join(f"{hook} {count} x" for hook, count in snapshot.process.hook_errors.items())
-    line = f"poolwatch saw {seen} leases of {len(snapshot.pools)} pools; errors in hooks: {errors or 'none'}"
-    Path(os.environ["POOLWATCH_UPSTREAM_SEEN"]).write_text(line + "\n")
-    if errors or not seen:
-        print(line, file=sys.stderr)
+    """Write what the hooks saw and what failed in them, so that nobody compares bare with bare."""
+    _count()
+    seen = {"leases": _seen.pop("leases"), "errors": dict(_seen), "complaints": sorted(set(_complaints.lines))}
+    Path(os.environ["POOLWATCH_UPSTREAM_SEEN"]).write_text(json.dumps(seen))

@@ -22,5 +22,5 @@ def idle_in_transaction(snapshot: Snapshot, config: Config) -> Iterator[Finding]
                 "suspected",
                 f"{sentence(lease.user)} keeps a transaction open and has run nothing for "
                 f"{seconds(lease.idle_seconds)}.",
-                "Commit or roll back before waiting for anything else: the open transaction holds locks and a connection.",
+                "Commit or roll back before waiting for anything else: an open transaction holds locks too.",
             )

@@ -55,7 +55,7 @@ def owner_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             "proved" if only_dead else "probable",
             f"{sentence(lease.owner)} ended without returning its connection, held for "
             f"{seconds(lease.age_seconds)}.{kept}",
-            f"Return it before the {lease.owner.kind} ends: use a `with` block around the work, or close it in `finally`.",
+            f"Return it before the {lease.owner.kind} ends: a `with` block around the work, or close it in `finally`.",
         )
 
 
@@ -97,7 +97,7 @@ def overdue(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 "suspected",
                 f"{sentence(lease.user)} has held a connection for {seconds(lease.age_seconds)} and not used "
                 f"it for {seconds(lease.idle_seconds)}.",
-                "If the work is over, return the connection; if it waits for something else, return it before the wait.",
+                "If the work is over, return the connection; if it waits for something else, return it before that.",
             )
 
 

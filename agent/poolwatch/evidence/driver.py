@@ -16,12 +16,14 @@ _MYSQL_IN_TRANSACTION = 1
 
 def in_transaction(connection: Any) -> bool | None:
     """Tell whether a transaction is open on a driver's connection; None where the driver cannot say."""
-    return _first(_TRANSACTION, connection)
+    found: bool | None = _first(_TRANSACTION, connection)
+    return found
 
 
 def backend_pid(connection: Any) -> int | None:
     """Give the server's process or thread id for a driver's connection; None where the driver cannot say."""
-    return _first(_BACKEND, connection)
+    found: int | None = _first(_BACKEND, connection)
+    return found
 
 
 def driver_connection(handle: Any) -> Any:

@@ -12,6 +12,7 @@ from poolwatch.ledger import Ledger
 TABLE: tuple[tuple[str, str, str], ...] = (
     ("sqlalchemy", "sqlalchemy", "poolwatch.hooks.sqlalchemy:install"),
     ("sqlalchemy", "sqlalchemy.orm", "poolwatch.hooks.sqlalchemy.sessions:install"),
+    ("gql", "gql.client", "poolwatch.hooks.gql:install"),
 )
 """(name in the ``hooks`` option, module to wait for, installer)."""
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from sys import _getframe
 from time import monotonic
+from types import FrameType
 from typing import Any
 
 from poolwatch.ledger import crossing
 from poolwatch.ledger.records import BOUNDS, NOTHING_MORE, Conn, Event, Lease, Pool, Site, Sums, Wait
 from poolwatch.native import get_ident
 from poolwatch.senses.actor import current, current_loop
-from poolwatch.senses.flow import own_strand
-from poolwatch.senses.stack import Raw, outside, raw
+from poolwatch.senses.flow import current_strand, own_strand
+from poolwatch.senses.stack import Raw, inside, outside, raw
 
 QUEUE = 131_072
 """Entries kept for the watcher in each queue; the oldest beyond are lost."""
@@ -59,32 +61,38 @@ class Ledger:
         self._max_sites = max_sites
         self._other = Site(None, 0)
 
-    def lend(self, conn: Conn, handle: object) -> Lease:
-        """Record that ``handle`` was lent on ``conn`` to whoever runs here."""
-        lease = Lease(handle, _handle_gone)  # type: ignore[arg-type]
-        me = current()
-        strand = own_strand(me.key)
+    def lend(self, conn: Conn, handle: object, depth: int = 1) -> None:
+        """Record that ``handle`` was lent on ``conn`` to whoever runs here.
+
+        ``depth`` says how many of the caller's frames are known to be the library's own.
+        """
+        lease = Lease(handle, _handle_gone)
         lease.conn = conn
-        lease.owner = lease.user = me
+        lease.owner = lease.user = me = current()
+        strand = current_strand()
+        if strand is None or strand.key != me.key:
+            strand = own_strand(me.key)
         lease.strand = strand.ref
         lease._id = lease.statements = 0
         lease.returned = lease.busy = lease.collected = 0.0
         lease.statement = None
         lease.more = NOTHING_MORE
+        lease.stack = ()
         if strand.scope is not None:
             lease.own().scope = strand.scope
-        frame = outside(2)
+        frame: FrameType | None = _getframe(depth + 1)
+        while frame is not None and inside[frame.f_code.co_filename]:
+            frame = frame.f_back
+        if frame is None or frame.f_code.co_filename == "<string>":
+            frame = outside(depth + 1)
         if frame is None:
-            lease.site, lease.stack = self._other, ()
+            lease.site = self._other
         else:
             code, offset = frame.f_code, frame.f_lasti
-            site = self.sites.get((id(code), offset)) or self._new_site(code, offset)
+            lease.site = site = self.sites.get((id(code), offset)) or self._new_site(code, offset)
             site.seen = seen = site.seen + 1
-            lease.site = site
             if seen <= _FULL_STACKS or site.hot or not seen & _SAMPLE_MASK:
                 lease.stack = site.sample = raw(frame, self._depth)
-            else:
-                lease.stack = ()
         if conn.lease is not None:
             self.replace(conn, conn.lease)
         conn.lent += 1
@@ -92,7 +100,6 @@ class Ledger:
         conn.lease = lease
         if conn.loop is not None and conn.loop is not current_loop():
             crossing.of_loop(self, lease)
-        return lease
 
     def give_back(self, conn: Conn, lease: Lease) -> None:
         """Record that ``lease`` came back, by whoever runs here."""
@@ -102,20 +109,17 @@ class Ledger:
             crossing.inherited(self, lease)
         if lease.owner.thread_id != get_ident():
             conn.hand_offs += 1
-        self.close(lease)
-        conn.lease = None
-
-    def close(self, lease: Lease) -> None:
-        """Add a lease that is over to the sums of its connection and line."""
         lease.returned = now = monotonic()
-        if lease.more is not NOTHING_MORE or lease.collected or lease.site.hot:
+        conn.lease = None
+        site = lease.site
+        if lease.more is not NOTHING_MORE or lease.collected or site.hot:
             self.notable.append(lease)
             if lease.more.foreign:
                 return
-        sums = lease.conn.sums.get(lease.site)
-        if sums is None:
-            sums = lease.conn.sums[lease.site] = Sums()
         held = now - lease.taken
+        sums = conn.sums.get(site)
+        if sums is None:
+            sums = conn.sums[site] = Sums()
         sums.returned += 1
         sums.used += held
         sums.busy += lease.busy
@@ -123,10 +127,10 @@ class Ledger:
 
     def replace(self, conn: Conn, lease: Lease) -> None:
         """Forget a lease whose connection is lent again: a checkout tried twice, or a connection shared by design."""
-        conn.lease = None
         if conn.pool.shared and not lease.collected:
-            self.close(lease)
+            self.give_back(conn, lease)
         else:
+            conn.lease = None
             lease.returned = monotonic()
             conn.lent -= 1
 
@@ -158,12 +162,6 @@ class Ledger:
         lease.used = now = monotonic()
         lease.busy += now - conn.since
         lease.statements += 1
-
-    def meet(self, lease: Lease) -> None:
-        """Record that whoever runs here touches ``lease`` while somebody executes on it."""
-        me = current()
-        if lease.conn.inside is not me:
-            crossing.of_use(self, lease, me)
 
     def _new_site(self, code: object, offset: int) -> Site:
         if len(self.sites) >= self._max_sites:
@@ -233,7 +231,7 @@ class Ledger:
         self.detached.clear()
         self.waits.clear()
         for queue in (self.notable, self.retired, self.waited, self.opened, self.events, self.gone):
-            queue.clear()  # type: ignore[attr-defined]
+            queue.clear()
         self.dropped.clear()
 
     def out(self) -> list[Lease]:

@@ -22,7 +22,7 @@ from poolwatch.native import get_ident, thread_local
 try:
     from greenlet import getcurrent
 except ImportError:  # greenlet is optional for the host, so it is for us
-    getcurrent = None  # type: ignore[assignment]
+    getcurrent = None
 
 _serial = count(1).__next__
 _MAIN_IDENT = threading.main_thread().ident
@@ -38,6 +38,10 @@ class _Ref(weakref.ref[Any]):
     """A weak reference that knows the actor (or loop) it stands for."""
 
     __slots__ = ("known", "was")
+
+    known: Actor
+    was: int
+    """id() of what it referred to."""
 
 
 class Loop:
@@ -61,6 +65,8 @@ class Actor:
     """A thread, task or greenlet that takes or uses leases."""
 
     __slots__ = ("above", "ended", "key", "kind", "loop", "name", "ref", "thread", "thread_id")
+
+    thread_id: int
 
     def __init__(self, kind: OwnerKind, name: str, thread: Actor | None, loop: Loop | None = None) -> None:
         self.kind = kind

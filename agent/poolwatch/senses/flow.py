@@ -45,6 +45,10 @@ class Strand:
 _strand: ContextVar[Strand | None] = ContextVar("poolwatch_strand", default=None)
 
 
+current_strand = _strand.get
+"""Give the strand of this context, or None; it may be one inherited from another actor's."""
+
+
 def own_strand(key: int) -> Strand:
     """Give the strand that the actor ``key`` has in this context; begins one below what it inherited."""
     above = _strand.get()

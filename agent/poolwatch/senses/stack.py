@@ -16,14 +16,15 @@ from poolwatch.model import Frame, Site
 try:
     from greenlet import getcurrent
 except ImportError:
-    getcurrent = None  # type: ignore[assignment]
+    getcurrent = None
 
 Raw = tuple[tuple[CodeType, int], ...]
 """A stack as kept: (code, offset of the instruction), innermost first."""
 
 POOL_LIBRARIES = {
     "sqlalchemy", "sqlmodel", "flask_sqlalchemy", "psycopg", "psycopg_pool", "psycopg2", "asyncpg", "pymysql",
-    "aiomysql", "asyncmy", "MySQLdb", "aiosqlite", "pyodbc", "aioodbc", "oracledb", "pg8000", "greenlet", "poolwatch", "gql",
+    "aiomysql", "asyncmy", "MySQLdb", "aiosqlite", "pyodbc", "aioodbc", "oracledb", "pg8000", "greenlet", "poolwatch",
+    "gql",
 }  # fmt: skip
 """Packages whose frames never are the site of a lease."""
 
@@ -105,7 +106,7 @@ def _behind_greenlet() -> FrameType | None:
 
 def raw(frame: FrameType | None, depth: int) -> Raw:
     """Keep at most ``depth`` frames from ``frame`` outwards."""
-    frames = []
+    frames: list[tuple[CodeType, int]] = []
     while frame is not None and len(frames) < depth:
         frames.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back

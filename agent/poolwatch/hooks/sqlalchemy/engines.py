@@ -41,7 +41,7 @@ def home_of(physical: Any) -> Home:
     home = _ledger.homes.get(id(physical))
     if home is None or home.ref() is not physical:
         home = _ledger.homes[id(physical)] = Home(_logical(physical), physical)
-    return home  # type: ignore[no-any-return]
+    return home
 
 
 def _logical(physical: Any, engine: Engine | None = None) -> Pool:

@@ -17,13 +17,15 @@ from poolwatch.senses.actor import current_loop
 _ledger: Ledger
 _guard: Guard
 _conns: dict[int, Conn]
+_OWN_FRAMES = 4
+"""Of SQLAlchemy between an application's ``pool.connect()`` and our listener, itself included, at the least."""
 
 
 def checkout(dbapi_connection: Any, connection_record: Any, connection_proxy: Any) -> None:
     """Begin a lease."""
     try:
         conn = _conns.get(id(connection_record)) or _unseen(connection_record)
-        _ledger.lend(conn, connection_proxy)
+        _ledger.lend(conn, connection_proxy, _OWN_FRAMES)
     except CrossingError:
         _take_back(connection_record)
         raise
@@ -99,8 +101,7 @@ def _drop(record: Any, conn: Conn) -> None:
 
 
 def _end(lease: Lease) -> None:
-    lease.conn.lease = None
-    _ledger.close(lease)
+    _ledger.give_back(lease.conn, lease)
     _ledger.retire(lease.conn)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 from sqlalchemy.engine.default import DefaultDialect
@@ -10,6 +11,7 @@ from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.ledger import Conn, Lease, Ledger
+from poolwatch.senses.actor import current
 
 _HOOK = "sqlalchemy.execute"
 _ledger: Ledger
@@ -42,7 +44,21 @@ def _with_subclasses(root: Any) -> list[Any]:
 
 def _execute(original: Any) -> Any:
     def do_execute(self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> Any:
-        lease = _enter(context, statement)
+        lease = None
+        try:
+            conn = _conns[id(context.root_connection._dbapi_connection._connection_record)]
+            held = conn.lease
+            # the common case, in place: the one who used it last executes, and nobody else is inside
+            if held is not None and conn.inside is None and not conn.foreign and held.user is (me := current()):
+                lease, conn.inside, held.statement, conn.since = held, me, statement, monotonic()
+            elif held is not None and _ledger.enter(held, statement):
+                lease = held
+        except KeyError:
+            lease = _enter_detached(context, statement)
+        except CrossingError:
+            raise
+        except Exception as error:
+            _guard.failed(_HOOK, error)
         if lease is None:
             return original(self, cursor, statement, parameters, context)
         try:
@@ -54,31 +70,21 @@ def _execute(original: Any) -> Any:
 
 
 def _execute_bare(original: Any) -> Any:
+    def without(self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> Any:
+        return original(self, cursor, statement, context)
+
+    watched = _execute(without)
+
     def do_execute_no_params(self: Any, cursor: Any, statement: Any, context: Any = None) -> Any:
-        lease = _enter(context, statement)
-        try:
-            return original(self, cursor, statement, context)
-        finally:
-            if lease is not None:
-                _ledger.leave(lease)
+        return watched(self, cursor, statement, None, context)
 
     return do_execute_no_params
-
-
-def _end_transaction(original: Any) -> Any:
-    def do_end(self: Any, dbapi_connection: Any) -> Any:
-        _touch(dbapi_connection)
-        return original(self, dbapi_connection)
-
-    return do_end
 
 
 _WRAPPERS = {
     "do_execute": _execute,
     "do_executemany": _execute,
     "do_execute_no_params": _execute_bare,
-    "do_commit": _end_transaction,
-    "do_rollback": _end_transaction,
 }
 
 
@@ -91,25 +97,12 @@ def lease_of(fairy: Any) -> Lease | None:
     return None if conn is None else conn.lease
 
 
-def _enter(context: Any, statement: Any) -> Lease | None:
+def _enter_detached(context: Any, statement: Any) -> Lease | None:
     try:
         lease = lease_of(context.root_connection._dbapi_connection)
-        if lease is None or not _ledger.enter(lease, statement):
-            return None
-        return lease
+        return lease if lease is not None and _ledger.enter(lease, statement) else None
     except CrossingError:
         raise
     except Exception as error:
         _guard.failed(_HOOK, error)
         return None
-
-
-def _touch(fairy: Any) -> None:
-    try:
-        conn = _conns.get(id(getattr(fairy, "_connection_record", None)))
-        if conn is not None and conn.inside is not None and conn.lease is not None:
-            _ledger.meet(conn.lease)
-    except CrossingError:
-        raise
-    except Exception as error:
-        _guard.failed(_HOOK, error)

@@ -1,0 +1,58 @@
+"""Which pool a transport belongs to: one for each class and URL, so that clients made per request are one pool."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from poolwatch.ledger import Ledger, Pool
+from poolwatch.ledger.records import serial
+
+_MOST_POOLS = 1000
+_ledger: Ledger
+_homes: dict[tuple[str, str], Home] = {}
+
+
+class Home:
+    """Keeps a pool known while none of its transports is connected."""
+
+    __slots__ = ("pool", "serial")
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.serial = serial()
+
+
+def install(ledger: Ledger) -> None:
+    """Begin with no pools."""
+    global _ledger
+    _ledger = ledger
+    _homes.clear()
+
+
+def home_of(transport: Any) -> Home:
+    """Give the home of a transport; beyond so many URLs there is one for the rest of each class."""
+    cls = type(transport).__name__
+    name = _name(transport)
+    home = _homes.get((cls, name))
+    if home is None:
+        if len(_homes) >= _MOST_POOLS:
+            name = "(other)"
+        home = _homes.get((cls, name)) or _new(cls, name)
+    return home
+
+
+def _new(cls: str, name: str) -> Home:
+    pool = Pool(_ledger.unique_name(name), "gql", cls)
+    home = _homes[cls, name] = Home(pool)
+    _ledger.homes[id(pool)] = home
+    _ledger.pools[pool.key] = pool
+    return home
+
+
+def _name(transport: Any) -> str:
+    """Give host, port and path of the URL: no credentials, no query."""
+    url = urlsplit(str(getattr(transport, "url", "")))
+    if not url.hostname:
+        return type(transport).__name__
+    return url.hostname + (f":{url.port}" if url.port else "") + url.path

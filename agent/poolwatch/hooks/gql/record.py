@@ -1,0 +1,73 @@
+"""What is kept of one connected transport, beside what is kept of any connection."""
+
+from __future__ import annotations
+
+import weakref
+from time import monotonic
+from typing import Any
+
+from poolwatch.ledger import Conn, Event, Ledger, Pool
+from poolwatch.ledger.records import serial
+from poolwatch.senses.actor import Actor, Loop
+from poolwatch.senses.flow import Strand
+
+
+class Line(Conn):
+    """One transport from connect to close."""
+
+    __slots__ = (
+        "__weakref__", "asynchronous", "intruder", "meeting", "opening", "ref", "session", "streams", "uses",
+    )  # fmt: skip
+
+    ref: weakref.ref[Any]
+
+    def __init__(self, pool: Pool, home: int, loop: Loop | None, asynchronous: bool) -> None:
+        super().__init__(pool, home, loop)
+        self.asynchronous = asynchronous
+        self.opening = True
+        self.session: weakref.ref[Any] | None = None
+        """The reconnecting session it belongs to."""
+        self.uses: dict[int, tuple[Actor, Strand]] = {}
+        """Who executes now, by serial of the use."""
+        self.streams: dict[int, tuple[weakref.ref[Any], Actor]] = {}
+        """Subscriptions that live, by serial, and who began them."""
+        self.intruder: Actor | None = None
+        """Who tried to connect it again, and the crossing reported for that."""
+        self.meeting: Event | None = None
+
+    def watch(self, transport: Any, ledger: Ledger) -> None:
+        """Leave the ledger when the transport is collected; its lease knows by itself that it was."""
+        line, key = weakref.ref(self), id(transport)
+
+        def gone(_: object) -> None:
+            mine = line()
+            if mine is not None and ledger.conns.get(key) is mine:
+                del ledger.conns[key]
+                ledger.retired.append(mine)
+
+        self.ref = weakref.ref(transport, gone)
+
+    def follow(self, stream: Any, me: Actor) -> None:
+        """Count ``stream`` as use until it is collected; raises TypeError where that cannot be seen."""
+        line, key = weakref.ref(self), serial()
+
+        def gone(_: object) -> None:
+            mine = line()
+            if mine is not None:
+                mine.streams.pop(key, None)
+                mine.settle()
+                if mine.lease is not None:
+                    mine.lease.used = monotonic()
+
+        self.streams[key] = (weakref.ref(stream, gone), me)
+        self.settle()
+
+    def settle(self) -> None:
+        """Name somebody who is inside, if anybody is; runs in finalizers."""
+        use = next(iter(list(self.uses.values())), None)
+        stream = next(iter(list(self.streams.values())), None)
+        self.inside = use[0] if use else stream[1] if stream else None
+
+    def others(self, me: Actor) -> list[tuple[Actor, Strand]]:
+        """Give who executes now beside ``me`` and lives."""
+        return [use for use in list(self.uses.values()) if use[0] is not me and not use[0].has_ended()]

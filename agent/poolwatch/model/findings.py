@@ -1,0 +1,94 @@
+"""What was found, and everything known at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from poolwatch.model.leases import Frame, Incident, Lease, Owner, Site, Waiter
+from poolwatch.model.numbers import PoolState, Process, SiteTotals
+from poolwatch.plain import Json, plain
+
+Grade = Literal["proved", "probable", "suspected"]
+State = Literal["open", "resolved"]
+
+REPORT_VERSION = 1
+GRADES: tuple[Grade, ...] = ("proved", "probable", "suspected")
+"""Strongest first."""
+STACKS = ("checkout", "last_use", "current", "release")
+
+
+def grade_at_least(grade: str, floor: str) -> bool:
+    """Tell whether ``grade`` is as strong as ``floor`` or stronger."""
+    return list(GRADES).index(grade) <= list(GRADES).index(floor)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem, with its grade, its evidence and a hint.
+
+    ``subjects`` are the ids of the leases or waits it is about; empty for what happened at one moment.
+    """
+
+    kind: str
+    grade: Grade
+    pool: str
+    library: str
+    summary: str
+    hint: str
+    site: Site | None = None
+    owners: tuple[Owner, ...] = ()
+    stacks: dict[str, tuple[Frame, ...]] = field(default_factory=dict)
+    lease: Json = field(default_factory=dict)
+    retained_by: tuple[str, ...] = ()
+    subjects: frozenset[int] = frozenset()
+    one_per_pool: bool = False
+    """True where the fault is the pool's, whatever the site."""
+    id: str = ""
+    state: State = "open"
+    count: int = 1
+    first_seen: float = 0.0
+    last_seen: float = 0.0
+    resolution: str | None = None
+    pid: int = 0
+    JSON: ClassVar = (
+        "id", "kind", "grade", "state", "pool", "library", "count", "first_seen", "last_seen", "summary", "hint",
+        "site", "owners", "stacks", "lease", "retained_by", "resolution", "pid",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stacks", {name: self.stacks.get(name, ()) for name in STACKS})
+
+    @property
+    def key(self) -> tuple[str, str, Site | None]:
+        """One fault: same kind, pool and site."""
+        return (self.kind, self.pool, None if self.one_per_pool else self.site)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything known at one moment; detectors and exporters see only this."""
+
+    at: float
+    process: Process
+    pools: tuple[PoolState, ...] = ()
+    leases: tuple[Lease, ...] = ()
+    """The leases out now, and those that were collected or detached since the last look."""
+    waiters: tuple[Waiter, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    sites: tuple[SiteTotals, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    final: bool = False
+    """True for the last look, at the end of the process."""
+
+    def to_json(self) -> Json:
+        """Give the report of this one process (``"version": 1``; see ``report.schema.json``)."""
+        return {
+            "version": REPORT_VERSION,
+            "generated_at": self.at,
+            "processes": [plain(self.process)],
+            "pools": plain(self.pools),
+            "leases": plain([lease for lease in self.leases if not lease.returned]),
+            "findings": plain(self.findings),
+            "sites": plain(self.sites),
+        }

@@ -1,0 +1,141 @@
+"""Who, where and what is lent: owners, sites, leases, waits and crossings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+OwnerKind = Literal["thread", "task", "greenlet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One line of a stack; ``library`` is true outside the application's own code."""
+
+    file: str
+    line: int
+    function: str
+    library: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The application frame that took a lease."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {self.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who took or uses a lease: process, thread and, where there is one, task or greenlet.
+
+    ``kind`` says which of the three is the narrowest; ``ended_for`` is 0.0 while ``alive``.
+    """
+
+    pid: int
+    thread: str
+    kind: OwnerKind = "thread"
+    thread_id: int = 0
+    task: str | None = None
+    greenlet: str | None = None
+    loop: str | None = None
+    scope: str | None = None
+    trace_id: str | None = None
+    alive: bool = True
+    JSON: ClassVar = ("pid", "thread", "task", "greenlet", "loop", "scope", "trace_id", "alive")
+    ended_for: float = 0.0
+    key: int = 0
+    """Identity within its process: two values with the same key are the same owner."""
+
+    def __str__(self) -> str:
+        inner = self.task or self.greenlet
+        name = f"{self.kind} {inner} on thread {self.thread}" if inner else f"thread {self.thread}"
+        return f"{name} (pid {self.pid})"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One loan of one connection, from checkout to checkin, as it is now.
+
+    ``held_by``: what a bounded walk found to reach the handle, for suspects only: ``"living frame"`` (handed
+    over), ``"dead frame"`` (only the dead owner's own frame or traceback), ``"other"``; None where nobody looked.
+    """
+
+    id: int
+    pool: str
+    library: str
+    owner: Owner
+    user: Owner
+    age_seconds: float
+    idle_seconds: float
+    site: Site | None
+    statements: int = 0
+    busy_seconds: float = 0.0
+    executing: bool = False
+    last_statement: str | None = None
+    in_transaction: bool | None = None
+    backend_pid: int | None = None
+    detached: bool = False
+    collected: bool = False
+    session: str | None = None
+    shared: bool = False
+    held_by: str | None = None
+    retained_by: tuple[str, ...] = ()
+    checkout_stack: tuple[Frame, ...] = ()
+    last_use_stack: tuple[Frame, ...] = ()
+    current_stack: tuple[Frame, ...] = ()
+    release_stack: tuple[Frame, ...] = ()
+    attached: bool = True
+    """False once the call or context in which it was taken is over, though its thread lives."""
+    returned: bool = False
+    foreign: bool = False
+    JSON: ClassVar = (
+        "id", "pool", "library", "age_seconds", "idle_seconds", "owner", "user", "site", "statements", "busy_seconds",
+        "in_transaction", "detached",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """Somebody who waits for a pool now, or has just given up."""
+
+    pool: str
+    owner: Owner
+    waited_seconds: float
+    id: int = 0
+    on_loop: bool = False
+    """True where a blocking wait runs on an event loop's thread."""
+    timed_out: bool = False
+    done: bool = False
+    site: Site | None = None
+    stack: tuple[Frame, ...] = ()
+    holders: tuple[Lease, ...] = ()
+    """What was out when the waiter gave up."""
+    waiting_owners: tuple[int, ...] = ()
+    """Keys of the owners that waited for the pool at that moment."""
+
+
+IncidentKind = Literal["concurrent", "interleaved", "session", "process", "loop", "transport", "route", "flow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something seen at one moment inside a hook: somebody touched what another holds."""
+
+    kind: IncidentKind
+    lease: Lease | None
+    pool: str
+    library: str
+    victim: Owner
+    culprit: Owner
+    at: float
+    overlap: bool
+    site: Site | None = None
+    victim_stack: tuple[Frame, ...] = ()
+    culprit_stack: tuple[Frame, ...] = ()
+    detail: str = ""

@@ -1,0 +1,81 @@
+"""How many and how long: pools, sites and processes in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from poolwatch.model.leases import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A cumulative histogram; ``buckets`` are (upper bound, cumulative count), the last bound is infinity."""
+
+    buckets: tuple[tuple[float, int], ...] = ()
+    sum: float = 0.0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a pool may hold; None is unlimited or not applicable."""
+
+    size: int | None = None
+    max: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """One pool as it is now, with its totals since install."""
+
+    name: str
+    library: str
+    cls: str
+    pid: int
+    limits: Limits = Limits()
+    used: int = 0
+    idle: int = 0
+    waiting: int = 0
+    shared: bool = False
+    """True where the class lends one connection to many by design (StaticPool)."""
+    checkouts_total: int = 0
+    timeouts_total: int = 0
+    hand_offs_total: int = 0
+    connects_total: int = 0
+    wait_seconds: Histogram = Histogram()
+    use_seconds: Histogram = Histogram()
+    create_seconds: Histogram = Histogram()
+    leases_by_owner: dict[str, int] = field(default_factory=dict)
+    oldest_lease_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTotals:
+    """What one site has cost a pool so far."""
+
+    pool: str
+    site: Site | None
+    """None for the sites beyond ``max_sites``, taken together."""
+    checkouts_total: int
+    use_seconds_total: float
+    busy_seconds_total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process that poolwatch rode in."""
+
+    pid: int
+    ppid: int
+    argv: tuple[str, ...]
+    started_at: float
+    ended_at: float | None = None
+    exit: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    hooks: dict[str, str] = field(default_factory=dict)
+    """Hook name to "hooked", "not imported", "off" or "failed: why"."""
+    hook_errors: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    watcher_cpu_seconds: float = 0.0
+    seen_at: float = 0.0
