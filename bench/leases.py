@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from time import perf_counter, thread_time
 from typing import Any
 
-import prometheus_client
 import psutil
 from sqlalchemy import Pool, QueuePool
 
 from poolwatch.config import Config
+from poolwatch.export.exposition import encode
+from poolwatch.export.prometheus import families
 from poolwatch.watch import Watch, install
 
 LOOKS = 3
@@ -154,10 +155,15 @@ def scrape(pools: int = POOLS, live: int = LIVE, scrapes: int = SCRAPES) -> Scra
 
 def _scrape(watch: Watch, scrapes: int) -> Scrape:
     snapshot = _median(watch.snapshot, scrapes)
-    exposition = _median(prometheus_client.generate_latest, scrapes)
+    exposition = _median(lambda: _served(watch), scrapes)
     plain = _longest_stall(lambda: _plain_python(max(PLAIN_SECONDS, scrapes * (snapshot + exposition))))
     stall = _longest_stall(lambda: _look(watch, scrapes))
     return Scrape(snapshot, exposition, stall, plain)
+
+
+def _served(watch: Watch) -> bytes:
+    """Give what ``/metrics`` answers on ``--serve``."""
+    return encode(families(watch.numbers()))
 
 
 def _median(work: Callable[[], object], times: int) -> float:
@@ -174,7 +180,7 @@ def _timed(work: Callable[[], object]) -> float:
 def _look(watch: Watch, times: int) -> None:
     for _ in range(times):
         watch.snapshot()
-        prometheus_client.generate_latest()
+        _served(watch)
 
 
 def _plain_python(seconds: float) -> None:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, QueuePool
 
 from bench.batch import Inspect
@@ -58,14 +58,20 @@ def _extra(pool: Pool, name: str) -> list[object]:
 
 @contextmanager
 def empty_listeners() -> Iterator[Inspect]:
-    """Run with a ``checkout`` and a ``checkin`` listener that do nothing: SQLAlchemy's own charge."""
+    """Run with listeners that do nothing at the three places poolwatch works at: SQLAlchemy's own charge.
+
+    They are ``checkout``, ``checkin`` and ``do_execute``; an operation without a statement does not meet the last.
+    """
     event.listen(Pool, "checkout", _empty_checkout)
     event.listen(Pool, "checkin", _empty_checkin)
+    event.listen(Engine, "do_execute", _empty_execute)
     try:
         yield _check_empty
     finally:
         event.remove(Pool, "checkout", _empty_checkout)
         event.remove(Pool, "checkin", _empty_checkin)
+        event.remove(Engine, "do_execute", _empty_execute)
+        Dialect._has_events = False  # SQLAlchemy never unsets it, and the bare mode would go on paying
 
 
 def _empty_checkout(dbapi_connection: object, record: object, proxy: object) -> None:
@@ -74,6 +80,10 @@ def _empty_checkout(dbapi_connection: object, record: object, proxy: object) -> 
 
 def _empty_checkin(dbapi_connection: object, record: object) -> None:
     """Do nothing."""
+
+
+def _empty_execute(cursor: object, statement: object, parameters: object, context: object) -> None:
+    """Do nothing, and let the dialect execute."""
 
 
 def _check_empty(engine: Engine) -> None:

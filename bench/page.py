@@ -22,7 +22,7 @@ costs while nothing else disturbs. After ± stands half the interquartile range 
 was. Additions much smaller than that are noise. `wall` is the wall-clock time of the watched operation.
 
 * *bare*: nothing attached.
-* *empty listeners*: a `checkout` and a `checkin` listener that do nothing, SQLAlchemy's own charge.
+* *empty listeners*: `checkout`, `checkin` and `do_execute` listeners that do nothing, SQLAlchemy's own charge.
 * *poolwatch*: everything on, as `install()` gives it.
 * *OpenTelemetry*: its SQLAlchemy instrumentation with the SDK, a metric reader and an exporter that drops
   its spans; it runs on SQLAlchemy 2.0 only.

@@ -34,9 +34,10 @@ with engine.connect() as connection:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Give an environment in which the poolwatch of this checkout is found, and nothing else is set for it."""
+    """Give an environment in which this checkout's poolwatch and this ``python`` are found, and nothing else is set."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("POOLWATCH_", "NO_COLOR"))}
-    return {**kept, "PYTHONPATH": str(AGENT), "TERM": "xterm", **more}
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+    return {**kept, "PATH": path, "PYTHONPATH": str(AGENT), "TERM": "xterm", **more}
 
 
 def script(folder: Path, source: str, name: str = "app.py") -> Path:

@@ -17,7 +17,18 @@ from poolwatch.export.exposition import encode
 from poolwatch.export.names import NAMES
 from poolwatch.export.prometheus import Collector, SiteChoice, families
 from poolwatch.merge import merge
-from poolwatch.model import Finding, Histogram, Json, Limits, PoolState, Process, Site, SiteTotals, Snapshot
+from poolwatch.model import (
+    Finding,
+    FindingTotal,
+    Histogram,
+    Json,
+    Limits,
+    PoolState,
+    Process,
+    Site,
+    SiteTotals,
+    Snapshot,
+)
 
 INFINITY = float("inf")
 TIMES = Histogram(((0.01, 1), (0.1, 2), (INFINITY, 3)), 1.5, 3)
@@ -32,7 +43,8 @@ PROCESS = Process(
     1, 0, ("shop.py",), 0.0, versions={"python": "3.11.7", "poolwatch": "0.1.0"}, hook_errors={"sqlalchemy": 2},
     dropped={"sites": 5}, watcher_cpu_seconds=0.25,
 )  # fmt: skip
-SNAPSHOT = Snapshot(100.0, PROCESS, (POOL,), sites=(SITE,), findings=(FINDING,))
+TOTAL = FindingTotal("leak.collected", "proved", "orders", 3)
+SNAPSHOT = Snapshot(100.0, PROCESS, (POOL,), sites=(SITE,), findings=(FINDING,), findings_total=(TOTAL,))
 
 
 def report(snapshot: Snapshot = SNAPSHOT) -> Json:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from poolwatch.model import GRADES, Finding
+from poolwatch.model import GRADES, Finding, FindingTotal, Grade
 
 Change = tuple[Literal["opened", "repeated", "stronger", "resolved"], Finding]
 
-_RETURNABLE = ("leak.owner_ended", "leak.overdue", "hold.")
+_RETURNABLE = ("leak.scope_ended", "leak.owner_ended", "leak.overdue", "hold.")
 """Kinds about leases that are out: they are resolved when the lease comes back."""
 _WEAKER = {
-    "leak.collected": ("leak.owner_ended", "leak.overdue", "hold.idle_in_transaction"),
+    "leak.collected": ("leak.scope_ended", "leak.owner_ended", "leak.overdue", "hold.idle_in_transaction"),
+    "leak.scope_ended": ("leak.owner_ended", "leak.overdue", "hold.idle_in_transaction"),
     "leak.detached": ("leak.overdue",),
     "leak.owner_ended": ("leak.overdue", "hold.idle_in_transaction"),
     "starvation.self_deadlock": ("starvation.exhausted",),
     "crossing.concurrent": ("crossing.interleaved",),
+    "crossing.flow": ("crossing.interleaved",),
 }
 """What a finding makes superfluous: for the same leases, the same pool (starvation) or the same site (crossings)."""
 
@@ -39,16 +42,16 @@ class Findings:
         self._resolve_after = resolve_after
         self._number = 0
         self.dropped = 0
+        self.totals: Counter[tuple[str, Grade, str]] = Counter()
+        """(kind, grade, pool) to how often it was seen; never falls."""
 
     def all(self) -> tuple[Finding, ...]:
         """Give the findings, open ones first, in the order they were opened."""
         return (*(entry.finding for entry in self._entries.values()), *self._closed)
 
-    def covers(self, subject: int) -> bool:
-        """Tell whether an open leak is about this lease."""
-        return any(
-            subject in entry.subjects for entry in self._entries.values() if entry.finding.kind.startswith("leak.")
-        )
+    def counted(self) -> tuple[FindingTotal, ...]:
+        """Give how often each kind was seen on each pool."""
+        return tuple(FindingTotal(kind, grade, pool, count) for (kind, grade, pool), count in list(self.totals.items()))
 
     def update(self, now: float, found: Iterable[Finding], returned: dict[int, float]) -> list[Change]:
         """Take what holds at this look; ``returned`` maps leases that came back to their age in seconds."""
@@ -77,6 +80,7 @@ class Findings:
         old = entry.finding
         fresh = len(found.subjects - entry.subjects) if found.subjects else 1
         entry.subjects |= found.subjects
+        self.totals[found.kind, found.grade, found.pool] += fresh
         stronger = GRADES.index(found.grade) < GRADES.index(old.grade)
         if not fresh and not stronger:
             entry.finding = replace(old, last_seen=now, lease={**old.lease, **found.lease}, summary=found.summary)
@@ -95,13 +99,15 @@ class Findings:
             self.dropped += 1
             return []
         self._number += 1
+        count = max(1, len(found.subjects)) if not found.one_per_pool else 1
+        self.totals[found.kind, found.grade, found.pool] += count
         finding = replace(
             found,
             id=f"{os.getpid()}-{self._number}",
             pid=os.getpid(),
             first_seen=found.first_seen or now,
             last_seen=now,
-            count=max(1, len(found.subjects)) if not found.one_per_pool else 1,
+            count=count,
         )
         self._entries[found.key] = _Entry(finding, set(found.subjects))
         return [("opened", finding)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from typing import Any
 
 Json = dict[str, Any]
+_AS_THEY_ARE = (int, str, bool, type(None))
 
 
 def plain(value: Any) -> Any:
@@ -13,11 +15,21 @@ def plain(value: Any) -> Any:
 
     A dataclass may name the fields it shows in ``JSON``; a field ``cls`` is shown as ``class``.
     """
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is float:
+        return "+Inf" if value == float("inf") else value
     if dataclasses.is_dataclass(value):
-        names = getattr(value, "JSON", None) or [field.name for field in dataclasses.fields(value)]
-        return {"class" if name == "cls" else name: plain(getattr(value, name)) for name in names}
+        return {shown: plain(getattr(value, name)) for shown, name in _fields(kind)}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item) for item in value]
-    return "+Inf" if value == float("inf") else value
+    return value
+
+
+@cache
+def _fields(kind: Any) -> list[tuple[str, str]]:
+    names = getattr(kind, "JSON", None) or [field.name for field in dataclasses.fields(kind)]
+    return [("class" if name == "cls" else name, name) for name in names]

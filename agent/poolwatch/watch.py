@@ -83,18 +83,19 @@ class Watch:
         try:
             from poolwatch.export.prometheus import Collector
 
-            self._collector = Collector(self._numbers)
+            self._collector = Collector(self.numbers)
             self._collector.register()
         except Exception as error:
             self._guard.failed("prometheus", error)
 
-    def _numbers(self) -> model.Json:
+    def numbers(self) -> model.Json:
+        """Give the report without its leases: what metrics are computed from."""
         return self._watcher.snapshot(most_leases=0).to_json()
 
     def _serve(self, address: str) -> None:
         from poolwatch.server import serve
 
-        self._server = serve(address, self.report, self._numbers)
+        self._server = serve(address, self.report, self.numbers)
 
     def _close_fronts(self) -> None:
         if self._server is not None:

@@ -16,13 +16,16 @@ from poolwatch.evidence import gather
 from poolwatch.findings import Change, Findings
 from poolwatch.guard import Guard
 from poolwatch.ledger import Lease, Ledger, crossing, view
-from poolwatch.ledger.totals import News, Totals
+from poolwatch.ledger.totals import News, Sites, Totals
 from poolwatch.native import Alarm, allocate_lock, start_new_thread
 from poolwatch.spool import Spool
 
 _SPOOLED_LEASES = 1000
 _SETTLED = 0.05
 """A lease this old (seconds) is past the checkout listeners, which may have refused an inherited connection."""
+
+_LONG_HOLD = 0.5
+"""Mean hold (seconds) of a site that a detector looks at."""
 
 
 class Watcher:
@@ -137,6 +140,7 @@ class Watcher:
             waiters=tuple(view.waiter(wait, now) for wait in list(self._ledger.waits.values())),
             sites=view.sites(self._ledger, sites, self._config.max_sites),
             findings=self.findings.all(),
+            findings_total=self.findings.counted(),
         )
 
     def _process(self) -> model.Process:
@@ -163,16 +167,21 @@ class Watcher:
                 or now - lease.used >= idle
                 or lease.conn.pool.key in starved
                 or (lease.owner.has_ended() and lease.user.has_ended())
+                or self._scope_over(lease, now, final)
             ):
                 found[lease.id] = lease
         return found
 
     def _judged(self, news: News, raw: dict[int, Lease], now: float, final: bool) -> model.Snapshot:
-        ended = [lease for lease in raw.values() if self._long_ended(lease, now, final)]
+        ended = [
+            lease
+            for lease in raw.values()
+            if self._long_ended(lease, now, final) or self._scope_over(lease, now, final)
+        ]
         self._witness.ask(ended, now, final=final)
         leases = tuple(self._witness.testify(self._frozen(lease, now, final)) for lease in raw.values())
         out = self._ledger.out()
-        pools, _ = self._totals.now(self._ledger)
+        pools, sites = self._totals.now(self._ledger)
         waits = [wait for wait in list(self._ledger.waits.values()) if now - wait.since > 0]
         return model.Snapshot(
             at=time.time(),
@@ -181,6 +190,7 @@ class Watcher:
             leases=leases,
             waiters=tuple(view.waiter(wait, now) for wait in [*waits, *news.waited]),
             incidents=tuple(view.incident(event, now) for event in news.events),
+            sites=view.sites(self._ledger, _long_held(sites), self._config.max_sites),
             final=final,
         )
 
@@ -194,6 +204,13 @@ class Watcher:
         if lease.collected or not (lease.owner.has_ended() and lease.user.has_ended()):
             return False
         return final or now - max(lease.owner.ended, lease.user.ended, lease.owner.thread.ended) >= self._config.grace
+
+    def _scope_over(self, lease: Lease, now: float, final: bool) -> bool:
+        scope = lease.more.scope
+        over = scope.over_since(lease.taken) if scope is not None and not lease.collected else 0.0
+        if scope is None or not over:
+            return False
+        return final or now - over >= self._config.grace or scope.must_be_back()
 
     def _report_inherited(self) -> None:
         """Report leases that a forked child took on its parent's connections and has not yet used."""
@@ -223,3 +240,8 @@ class Watcher:
         if final or changed or out != self._spooled or now - self._spooled_at >= 1.0:
             self._spooled, self._spooled_at = out, now
             self._spool.write(self._snapshot(_SPOOLED_LEASES).to_json())
+
+
+def _long_held(sites: Sites) -> Sites:
+    """Give the sites that hold their connections for long, the only ones a detector has something to say of."""
+    return {key: sums for key, sums in sites.items() if sums.used > sums.returned * _LONG_HOLD}

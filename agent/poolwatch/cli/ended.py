@@ -46,7 +46,9 @@ def with_ended(report: Json) -> Json:
     if process["ended_at"] is not None or alive(process):
         return report
     findings = list(_findings(report, process))
-    return {**report, "leases": [], "findings": report["findings"] + findings}
+    totals = [{name: finding[name] for name in ("kind", "grade", "pool", "count")} for finding in findings]
+    counted = report.get("findings_total", []) + totals
+    return {**report, "leases": [], "findings": report["findings"] + findings, "findings_total": counted}
 
 
 def _findings(report: Json, process: Json) -> Iterable[Json]:

@@ -97,7 +97,7 @@ class SiteChoice:
 def families(report: Json, sites: SiteChoice | None = None) -> Iterator[Metric]:
     """Compute every metric of ``names.NAMES`` from a report."""
     yield from _pools(_by_name(report["pools"]))
-    yield from _findings(report["findings"])
+    yield from _findings(report)
     yield from _leases(_by_name(report["pools"]))
     yield from _sites((sites or SiteChoice(MAX_SITES)).label(report.get("sites", ())))
     yield from _processes(report["processes"])
@@ -139,13 +139,14 @@ def _leases(pools: Pools) -> Iterator[Metric]:
     yield _family(names.HAND_OFFS, _sums(pools, "hand_offs_total"))
 
 
-def _findings(findings: Iterable[Json]) -> Iterator[Metric]:
+def _findings(report: Json) -> Iterator[Metric]:
     now: Counter[tuple[str, str, str]] = Counter()
     ever: Counter[tuple[str, str, str]] = Counter()
-    for finding in findings:
+    for total in report.get("findings_total", []):
+        ever[total["kind"], total["grade"], total["pool"]] += total["count"]
+    for finding in report["findings"]:
         labels = (finding["kind"], finding["grade"], finding["pool"])
         now[labels] += finding["state"] == "open"
-        ever[labels] += finding["count"]
     yield _family(names.FINDINGS, now.items())
     yield _family(names.FINDINGS_TOTAL, ever.items())
 

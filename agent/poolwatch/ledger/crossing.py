@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from poolwatch.errors import CrossingError
 from poolwatch.ledger.records import Event, Lease, Pool, Trail
+from poolwatch.senses import flow as senses_flow
 from poolwatch.senses import whereabouts
 from poolwatch.senses.actor import Actor, current
-from poolwatch.senses.flow import Strand, own_strand
+from poolwatch.senses.flow import Scope, Strand, current_scope, own_strand
 from poolwatch.senses.stack import Raw
 
 if TYPE_CHECKING:
@@ -52,19 +53,37 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
     lease.conn.hand_offs += 1
     trail = _trail(lease)
     before, strand = lease.user, own_strand(me.key)
-    unexplained = not _explained(before, trail.strand(), me, strand)
+    flow, trace = current_scope(), _trace()
+    if flow is not None and trail.flow is not None and flow.root is not trail.flow.root and not trail.flow_reported:
+        trail.reported = trail.flow_reported = True
+        _report_flows(ledger, lease, trail, me, flow)
+    unexplained = not (trace and trace == trail.trace) and not _explained(before, trail.strand(), me, strand)
     if unexplained and trail.suspicious and trail.before is me and not trail.reported:
         trail.reported = True
         _report_turns(ledger, lease, trail, me)
     trail.before, trail.suspicious = before, unexplained
     trail.strand, trail.stack = strand.ref, ledger.here(3)
+    trail.flow, trail.trace = flow, trace
 
 
 def _trail(lease: Lease) -> Trail:
     more = lease.own()
     if more.trail is None:
-        more.trail = Trail(lease.strand)
+        more.trail = Trail(lease.strand, more.scope, more.trace)
     return more.trail
+
+
+def _trace() -> int:
+    return senses_flow.trace_id() if senses_flow.trace_id is not None else 0
+
+
+def _report_flows(ledger: Ledger, lease: Lease, trail: Trail, me: Actor, flow: Scope) -> None:
+    assert trail.flow is not None
+    event = Event("flow", lease.conn.pool, lease, (lease.user, trail.stack or lease.stack), (me, ledger.here(4)))
+    event.scopes = trail.flow, flow
+    event.overlap = False
+    event.detail = f"within one lease, first in flow {trail.flow.name!r}, then in {flow.name!r}"
+    report(ledger, event)
 
 
 def _report_turns(ledger: Ledger, lease: Lease, trail: Trail, me: Actor) -> None:
@@ -76,11 +95,13 @@ def _report_turns(ledger: Ledger, lease: Lease, trail: Trail, me: Actor) -> None
 
 def _explained(before: Actor, was: Strand | None, me: Actor, here: Strand) -> bool:
     """Tell whether ``before`` is over, parent or child of ``me``, of the same scope, or waiting for somebody."""
+    if before.kind == "task" and before.thread is not me.thread:
+        return True  # it is suspended, for all that can be seen waiting for us
     if was is None or before.has_ended() or before.key == me.above or me.key == before.above:
         return True
     if before.key in here.keys or me.key in was.keys:
         return True
-    if was.scope is not None and was.scope is here.scope:
+    if was.scope is not None and here.scope is not None and was.scope.root is here.scope.root:
         return True
     return whereabouts.waits_for_others(before)
 

@@ -12,6 +12,7 @@ from typing import Any
 from poolwatch.ledger import crossing
 from poolwatch.ledger.records import BOUNDS, NOTHING_MORE, Conn, Event, Lease, Pool, Site, Sums, Wait
 from poolwatch.native import get_ident
+from poolwatch.senses import flow
 from poolwatch.senses.actor import current, current_loop
 from poolwatch.senses.flow import current_strand, own_strand
 from poolwatch.senses.stack import Raw, inside, outside, raw
@@ -78,8 +79,10 @@ class Ledger:
         lease.statement = None
         lease.more = NOTHING_MORE
         lease.stack = ()
-        if strand.scope is not None:
-            lease.own().scope = strand.scope
+        if strand.scope is not None and (scope := flow.current_scope()) is not None:
+            lease.own().scope = scope
+        if flow.trace_id is not None and (trace := flow.trace_id()):
+            lease.own().trace = trace
         frame: FrameType | None = _getframe(depth + 1)
         while frame is not None and inside[frame.f_code.co_filename]:
             frame = frame.f_back

@@ -9,7 +9,7 @@ from types import CodeType
 from typing import Any
 
 from poolwatch.senses.actor import Actor, Loop
-from poolwatch.senses.flow import Scope, Strand
+from poolwatch.senses.flow import Scope, Strand, current_scope
 from poolwatch.senses.stack import Raw
 
 serial = count(1).__next__
@@ -45,8 +45,8 @@ class Sums:
         self.counts = [0] * (len(BOUNDS) + 1)
 
 
-BOUNDS = (0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0)
-"""Upper bounds of the histograms' buckets, seconds."""
+BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+"""Upper bounds of the histograms' buckets, seconds: those OpenTelemetry advises for database clients."""
 
 
 class Conn:
@@ -96,13 +96,15 @@ class Site:
 class More:
     """What few leases have: made when the first of it appears."""
 
-    __slots__ = ("detached", "foreign", "scope", "session", "trail")
+    __slots__ = ("detached", "foreign", "scope", "session", "trace", "trail")
 
     def __init__(self) -> None:
         self.detached = False
         self.foreign = False
         """True where it was taken before a fork, by the parent."""
         self.scope: Scope | None = None
+        self.trace = 0
+        """OpenTelemetry's trace id where it was taken; 0 where there is none."""
         self.session: str | None = None
         """Class name of the ORM Session that works on it."""
         self.trail: Trail | None = None
@@ -157,27 +159,34 @@ class Lease(weakref.ref[Any]):
 class Trail:
     """Who used a lease after whom; made when a second user appears."""
 
-    __slots__ = ("before", "reported", "stack", "strand", "suspicious")
+    __slots__ = ("before", "flow", "flow_reported", "reported", "stack", "strand", "suspicious", "trace")
 
-    def __init__(self, strand: weakref.ref[Strand]) -> None:
+    def __init__(self, strand: weakref.ref[Strand], flow: Scope | None, trace: int) -> None:
         self.before: Actor | None = None
         self.strand = strand
         """Of the user so far; dead once the call it worked in is over."""
+        self.flow = flow
+        """Of the user so far; None where nobody named it, or it was over when he used the lease."""
+        self.trace = trace
         self.suspicious = False
         self.reported = False
+        self.flow_reported = False
         self.stack: Raw = ()
 
 
 class Wait:
     """Somebody blocked on an empty pool."""
 
-    __slots__ = ("holders", "id", "on_loop", "owner", "pool", "since", "stack", "timed_out", "until", "waiting")
+    __slots__ = (
+        "holders", "id", "on_loop", "owner", "pool", "scope", "since", "stack", "timed_out", "until", "waiting",
+    )  # fmt: skip
 
     def __init__(self, pool: Pool, owner: Actor, on_loop: bool, where: Raw) -> None:
         self.id = serial()
         self.pool = pool
         self.owner = owner
         self.on_loop = on_loop
+        self.scope = current_scope()
         self.stack = where
         self.since = monotonic()
         self.until = 0.0
@@ -200,6 +209,7 @@ class Event:
         "lease",
         "overlap",
         "pool",
+        "scopes",
         "victim",
         "victim_stack",
     )
@@ -213,5 +223,7 @@ class Event:
         self.victim, self.victim_stack = victim
         self.culprit, self.culprit_stack = culprit
         self.overlap = True
+        self.scopes: tuple[Scope | None, Scope | None] = (None, None)
+        """The flows of victim and culprit, where they matter."""
         self.detail = ""
         self.at = monotonic()

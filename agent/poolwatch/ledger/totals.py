@@ -120,6 +120,8 @@ def _of(table: dict[int, PoolSums], pool: Pool) -> PoolSums:
 def _add(conn: Conn, pool: PoolSums, sites: Sites) -> None:
     pool.lent += conn.lent
     pool.hand_offs += conn.hand_offs
+    if not conn.sums:
+        return
     for site, sums in list(conn.sums.items()):
         pool.uses.total += sums.used
         pool.uses.counts = [a + b for a, b in zip(pool.uses.counts, sums.counts, strict=True)]

@@ -11,12 +11,13 @@ from poolwatch import model
 from poolwatch.ledger.ledger import Ledger
 from poolwatch.ledger.records import Event, Lease, Pool, Sums, Wait
 from poolwatch.ledger.totals import PoolSums, Sites, plus
+from poolwatch.redact import redact
 from poolwatch.senses import stack
 from poolwatch.senses.actor import Actor
 from poolwatch.senses.flow import Scope
 
 
-def owner(actor: Actor, now: float, scope: Scope | None = None) -> model.Owner:
+def owner(actor: Actor, now: float, scope: Scope | None = None, trace: int = 0) -> model.Owner:
     """Freeze an actor; ``now`` is monotonic."""
     ended = actor.has_ended()
     return model.Owner(
@@ -28,6 +29,7 @@ def owner(actor: Actor, now: float, scope: Scope | None = None) -> model.Owner:
         greenlet=actor.name if actor.kind == "greenlet" else None,
         loop=actor.loop.name if actor.loop else None,
         scope=scope.name if scope else None,
+        trace_id=f"{trace:032x}" if trace else None,
         alive=not ended,
         ended_for=max(0.0, now - actor.ended) if ended else 0.0,
         key=actor.key,
@@ -41,21 +43,22 @@ def lease(raw: Lease, now: float) -> model.Lease:
     until = raw.returned or now
     where = raw.site
     more = raw.more
-    who = owner(raw.owner, now, more.scope)
+    who = owner(raw.owner, now, more.scope, more.trace)
+    over = more.scope.over_since(raw.taken) if more.scope is not None else 0.0
     executing = conn.inside is not None and not raw.returned
     return model.Lease(
         id=raw.id,
         pool=conn.pool.name,
         library=conn.pool.library,
         owner=who,
-        user=who if user is raw.owner else owner(user, now, more.scope),
+        user=who if user is raw.owner else _user(raw, now),
         age_seconds=max(0.0, until - raw.taken),
         idle_seconds=0.0 if executing else max(0.0, until - raw.used),
         site=stack.site(where.code, where.offset) if where.code else None,
         statements=raw.statements,
         busy_seconds=raw.busy,
         executing=executing,
-        last_statement=raw.statement,
+        last_statement=redact(raw.statement) if raw.statement else None,
         detached=more.detached,
         collected=bool(raw.collected),
         session=more.session,
@@ -63,7 +66,14 @@ def lease(raw: Lease, now: float) -> model.Lease:
         attached=raw.strand() is not None,
         returned=bool(raw.returned),
         foreign=bool(conn.foreign),
+        scope_ended_for=max(0.0, until - over) if over else 0.0,
+        scope_must_return=more.scope is not None and more.scope.must_be_back(),
     )
+
+
+def _user(raw: Lease, now: float) -> model.Owner:
+    trail = raw.more.trail
+    return owner(raw.user, now, trail.flow if trail else raw.more.scope, trail.trace if trail else raw.more.trace)
 
 
 def waiter(raw: Wait, now: float) -> model.Waiter:
@@ -93,8 +103,8 @@ def incident(event: Event, now: float) -> model.Incident:
         lease=held,
         pool=event.pool.name,
         library=event.pool.library,
-        victim=owner(event.victim, now),
-        culprit=owner(event.culprit, now),
+        victim=owner(event.victim, now, event.scopes[0]),
+        culprit=owner(event.culprit, now, event.scopes[1]),
         at=time.time() - (now - event.at),
         overlap=event.overlap,
         site=(held.site if held else None) or (stack.site(*first) if first else None),

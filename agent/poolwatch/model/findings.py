@@ -66,6 +66,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingTotal:
+    """How often one kind was seen on a pool since install; unlike findings, it never shrinks."""
+
+    kind: str
+    grade: Grade
+    pool: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything known at one moment; detectors and exporters see only this."""
 
@@ -78,6 +88,7 @@ class Snapshot:
     incidents: tuple[Incident, ...] = ()
     sites: tuple[SiteTotals, ...] = ()
     findings: tuple[Finding, ...] = ()
+    findings_total: tuple[FindingTotal, ...] = ()
     final: bool = False
     """True for the last look, at the end of the process."""
 
@@ -90,5 +101,6 @@ class Snapshot:
             "pools": plain(self.pools),
             "leases": plain([lease for lease in self.leases if not lease.returned]),
             "findings": plain(self.findings),
+            "findings_total": plain(self.findings_total),
             "sites": plain(self.sites),
         }

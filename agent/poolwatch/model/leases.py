@@ -94,6 +94,10 @@ class Lease:
     """False once the call or context in which it was taken is over, though its thread lives."""
     returned: bool = False
     foreign: bool = False
+    scope_ended_for: float = 0.0
+    """Seconds since the flow it was taken in was over; 0 while it goes on, and where nobody named one."""
+    scope_must_return: bool = False
+    """True where that flow may hand nothing on: a test, or a block that expects no leaks."""
     JSON: ClassVar = (
         "id", "pool", "library", "age_seconds", "idle_seconds", "owner", "user", "site", "statements", "busy_seconds",
         "in_transaction", "detached",

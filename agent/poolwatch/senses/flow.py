@@ -1,33 +1,79 @@
 """Which flow of work a piece of code belongs to: explicit scopes, and descent where nobody named one.
 
 A strand is what a context (``contextvars``) carries for us. It is inherited as contexts are: by tasks, by
-``asyncio.to_thread`` and by anyio's worker threads. It dies with its context, which is how we learn that a call
-into a worker thread is over. It must never hold anything of the application's.
+``asyncio.to_thread`` and by anyio's worker threads; hooks carry it to executors, threads and greenlets. It dies with
+its context, which is how we learn that a call into a worker thread is over. It must never hold anything of the
+application's.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from itertools import count
+from time import monotonic
+from typing import Any, TypeVar
 
 _MAX_ANCESTORS = 8
+_LONGEST_VALUE = 100
+_NOBODY = (0,)
 _serial = count(1).__next__
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Scope:
     """One named flow: a request, a job, a test."""
 
-    __slots__ = ("attributes", "ended", "name", "parent", "serial")
+    __slots__ = ("_name", "attributes", "ended", "must_return", "parent", "root", "serial")
 
-    def __init__(self, name: str, attributes: dict[str, object], parent: Scope | None) -> None:
-        self.name = name
+    def __init__(self, name: str, attributes: dict[str, object] | None = None, parent: Scope | None = None) -> None:
+        self._name = name
         self.attributes = attributes
-        self.parent = parent
+        self.parent = parent = _living(parent)
+        self.root: Scope = parent.root if parent is not None else self
+        """The outermost scope: what has a common root is one flow."""
         self.serial = _serial()
-        self.ended = False
+        self.ended = 0.0
+        """When it ended; monotonic seconds, 0 while it goes on."""
+        self.must_return = False
+        """True where everything taken in it must be back when it ends: nothing may be handed on."""
+
+    @property
+    def name(self) -> str:
+        """Give the name as far as it is known; a request learns its route late."""
+        return self._name
+
+    def over_since(self, taken: float) -> float:
+        """Give when the flow of a lease taken at ``taken`` was over; 0 while a scope around it goes on."""
+        since, scope = 0.0, self if not 0.0 < self.ended <= taken else None
+        while scope is not None:
+            if not scope.ended:
+                return 0.0
+            since = max(since, scope.ended)
+            if scope.must_return:
+                return since
+            scope = scope.parent
+        return since
+
+    def must_be_back(self) -> bool:
+        """Tell whether this or a scope around it has ended that hands nothing on."""
+        scope: Scope | None = self
+        while scope is not None and not (scope.must_return and scope.ended):
+            scope = scope.parent
+        return scope is not None
+
+
+def _living(scope: Scope | None) -> Scope | None:
+    """Give the nearest scope that goes on, and let go of ended ones on the way: chains must not grow for ever."""
+    while scope is not None and scope.ended:
+        scope = scope.parent
+    if scope is not None:
+        while scope.parent is not None and scope.parent.ended:
+            scope.parent = scope.parent.parent
+    return scope
 
 
 class Strand:
@@ -43,6 +89,8 @@ class Strand:
 
 
 _strand: ContextVar[Strand | None] = ContextVar("poolwatch_strand", default=None)
+Entry = Token[Strand | None]
+"""What leads back to the strand before."""
 
 
 current_strand = _strand.get
@@ -59,14 +107,93 @@ def own_strand(key: int) -> Strand:
     return strand
 
 
-@contextmanager
-def scope(name: str, **attributes: object) -> Iterator[Scope]:
-    """Name the flow of work inside the block; what it starts (tasks, worker threads) belongs to it."""
+def current_scope() -> Scope | None:
+    """Give the nearest scope of this context that goes on: what has outlived its scope belongs to nobody known."""
+    strand = _strand.get()
+    return _living(strand.scope) if strand is not None else None
+
+
+def begin(inner: Scope | None) -> Entry:
+    """Let this context and what it starts belong to ``inner``; ``end`` or ``leave`` leads back."""
     above = _strand.get()
-    inner = Scope(name, attributes, above.scope if above else None)
-    token = _strand.set(Strand(above.keys if above else (0,), inner))
+    return _strand.set(Strand(above.keys if above is not None else _NOBODY, inner))
+
+
+def inherit(keys: tuple[int, ...], inner: Scope | None) -> Entry:
+    """Begin a strand of its own below what another context gave along."""
+    return _strand.set(Strand(keys, inner))
+
+
+def leave(entry: Entry) -> None:
+    """Go back to the strand before; where that is another context's, there is nothing to go back to."""
     try:
-        yield inner
-    finally:
-        inner.ended = True
-        _strand.reset(token)
+        _strand.reset(entry)
+    except (ValueError, RuntimeError):
+        return
+
+
+def end(inner: Scope, entry: Entry) -> None:
+    """End a scope that ``begin`` began."""
+    inner.ended = monotonic()
+    leave(entry)
+
+
+class Block:
+    """A ``with`` block or a decorated function that is one flow of work."""
+
+    __slots__ = ("_attributes", "_name", "_open")
+
+    def __init__(self, name: str, attributes: dict[str, object] | None) -> None:
+        self._name = name
+        self._attributes = attributes
+        self._open: list[tuple[Scope, Entry]] = []
+
+    def __enter__(self) -> Scope:
+        inner = Scope(self._name, self._attributes, current_scope())
+        self._open.append((inner, begin(inner)))
+        return inner
+
+    def __exit__(self, *raised: object) -> None:
+        end(*self._open.pop())
+
+    def __call__(self, function: _Function) -> _Function:
+        """Make every call of ``function`` a scope of its own."""
+        return _decorated(function, lambda: Block(self._name, self._attributes))
+
+
+def _decorated(function: Any, block: Callable[[], Block]) -> Any:
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise TypeError(f"{function!r} is a generator: open the scope inside it, around the work")
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def waits(*args: Any, **kwargs: Any) -> Any:
+            with block():
+                return await function(*args, **kwargs)
+
+        return waits
+
+    @functools.wraps(function)
+    def runs(*args: Any, **kwargs: Any) -> Any:
+        with block():
+            return function(*args, **kwargs)
+
+    return runs
+
+
+def scope(name: str, **attributes: object) -> Block:
+    """Name the flow of work inside the ``with`` block or the decorated function, and of what it starts.
+
+    Attributes are kept as short text: nothing of the application's stays alive through them.
+    """
+    return Block(str(name), {key: _plain(value) for key, value in attributes.items()} if attributes else None)
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return value[:_LONGEST_VALUE] if isinstance(value, str) else type(value).__name__
+
+
+trace_id: Callable[[], int] | None = None
+"""Gives the OpenTelemetry trace id of this context, or 0; None until the host has imported OpenTelemetry."""

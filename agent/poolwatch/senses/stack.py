@@ -6,6 +6,7 @@ import linecache
 import os
 import sys
 import sysconfig
+from functools import lru_cache
 from itertools import islice
 from sys import _getframe
 from types import CodeType, FrameType
@@ -64,6 +65,7 @@ def _is_pool_library(file: str) -> bool:
     return False
 
 
+@lru_cache(maxsize=10_000)
 def is_library(file: str) -> bool:
     """Tell whether a file belongs to the standard library or an installed package, not to the application."""
     if file.startswith(_OUR_FOLDER):
