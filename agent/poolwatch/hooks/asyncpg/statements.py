@@ -1,0 +1,111 @@
+"""Use of asyncpg's connections, lent by a pool or not: the methods that send something, wrapped on their classes."""
+
+from __future__ import annotations
+
+from asyncio import _get_running_loop
+from collections.abc import Callable
+from typing import Any
+
+from asyncpg.connection import Connection
+from asyncpg.cursor import BaseCursor
+from asyncpg.prepared_stmt import PreparedStatement
+
+from poolwatch.errors import CrossingError
+from poolwatch.guard import Guard
+from poolwatch.hooks.asyncpg import singles
+from poolwatch.hooks.asyncpg.singles import Single
+from poolwatch.hooks.elsewhere import of_loop
+from poolwatch.hooks.patch import patch
+from poolwatch.hooks.register import Body, Register
+from poolwatch.ledger import Event, Lease, Ledger, crossing
+from poolwatch.senses.actor import current, current_loop
+
+_HOOK = "asyncpg.execute"
+_ON_CONNECTION = ("execute", "_execute", "_executemany", "_prepare", "_copy_in", "_copy_out", "copy_records_to_table")
+_ledger: Ledger
+_guard: Guard
+_bodies: dict[int, Body]
+
+
+def install(register: Register, guard: Guard) -> None:
+    """See every use of every connection."""
+    global _ledger, _guard, _bodies
+    _ledger, _guard, _bodies = register.ledger, guard, register.bodies
+    for name in _ON_CONNECTION:
+        patch(guard, _HOOK, Connection, name, _watched(getattr(Connection, name), _itself))
+    patch(guard, _HOOK, Connection, "__init__", _opening(Connection.__init__))
+    name = "_PreparedStatement__do_execute"
+    patch(guard, _HOOK, PreparedStatement, name, _watched(getattr(PreparedStatement, name), _of_resource))
+    for name in ("_bind_exec", "_bind", "_exec"):
+        patch(guard, _HOOK, BaseCursor, name, _watched(getattr(BaseCursor, name), _of_resource))
+
+
+def _opening(original: Any) -> Any:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            singles.opened(_ledger, self)
+        except Exception as error:
+            _guard.failed(_HOOK, error)
+
+    return __init__
+
+
+def _itself(connection: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
+    return connection, args[0] if args else None
+
+
+def _of_resource(resource: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Give the connection and text of a prepared statement or cursor."""
+    return resource._connection, getattr(resource, "_query", None)
+
+
+def _watched(original: Any, subject: Callable[[Any, tuple[Any, ...]], tuple[Any, Any]]) -> Any:
+    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        entered = _enter(*subject(self, args))
+        if entered is None:
+            return await original(self, *args, **kwargs)
+        try:
+            return await original(self, *args, **kwargs)
+        finally:
+            _leave(entered)
+
+    return method
+
+
+def _enter(connection: Any, statement: Any) -> Lease | Single | None:
+    try:
+        body = _bodies.get(id(connection))
+        if body is None:
+            return singles.enter(_ledger, connection)
+        lease = body.conn.lease
+        if lease is None:
+            return None  # the pool's own work
+        if connection._loop is not _get_running_loop():
+            _used_elsewhere(connection, lease)
+        return lease if _ledger.enter(lease, statement if isinstance(statement, str) else None) else None
+    except CrossingError:
+        raise
+    except Exception as error:
+        _guard.failed(_HOOK, error)
+        return None
+
+
+def _leave(entered: Lease | Single) -> None:
+    try:
+        if isinstance(entered, Single):
+            entered.inside = None
+        else:
+            _ledger.leave(entered)
+    except Exception as error:
+        _guard.failed(_HOOK, error)
+
+
+def _used_elsewhere(connection: Any, lease: Lease) -> None:
+    """Report a connection that was acquired at home and is used on another loop; an acquire elsewhere was reported."""
+    if lease.conn.reported or lease.owner.loop is current_loop():
+        return
+    lease.conn.reported = True
+    event = Event("loop", lease.conn.pool, lease, (lease.owner, lease.stack), (current(), _ledger.here(1)))
+    event.overlap, event.detail = False, of_loop(lease.owner.loop)
+    crossing.report(_ledger, event)

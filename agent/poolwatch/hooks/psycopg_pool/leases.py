@@ -1,0 +1,213 @@
+"""Leases and waits: ``getconn``, ``putconn`` and ``close`` of both pool classes, from which the null pools inherit."""
+
+from __future__ import annotations
+
+from asyncio import _get_running_loop
+from typing import Any
+
+from psycopg_pool import (
+    AsyncConnectionPool,
+    AsyncNullConnectionPool,
+    ConnectionPool,
+    NullConnectionPool,
+    PoolTimeout,
+)
+
+from poolwatch.errors import CrossingError
+from poolwatch.guard import Guard
+from poolwatch.hooks.borrowers import sqlalchemy_asks
+from poolwatch.hooks.elsewhere import report
+from poolwatch.hooks.patch import patch
+from poolwatch.hooks.psycopg_pool.pools import HOOK, conn_of, describe, home_of
+from poolwatch.hooks.register import Body, Home, Register
+from poolwatch.ledger import Ledger, Wait, crossing
+from poolwatch.senses.actor import current_loop
+
+_NEAR = 5
+"""Callers among which SQLAlchemy's pool is looked for: its own, and a creator function of the application."""
+_NULL_POOLS = (NullConnectionPool, AsyncNullConnectionPool)
+_WORKERS = "its worker threads do not run: it can neither grow nor replace a connection"
+_register: Register
+_ledger: Ledger
+_guard: Guard
+_homes: dict[int, Home]
+_bodies: dict[int, Body]
+
+
+def install(register: Register, guard: Guard) -> None:
+    """See every loan of every pool class."""
+    global _register, _ledger, _guard, _homes, _bodies
+    _register, _ledger, _guard = register, register.ledger, guard
+    _homes, _bodies = register.homes, register.bodies
+    sync, asynchronous = ConnectionPool, AsyncConnectionPool
+    patch(guard, HOOK, sync, "getconn", _getconn(sync.getconn))
+    patch(guard, HOOK, sync, "putconn", _putconn(sync.putconn))
+    patch(guard, HOOK, sync, "close", _close(sync.close))
+    patch(guard, HOOK, asynchronous, "getconn", _getconn_async(asynchronous.getconn))
+    patch(guard, HOOK, asynchronous, "putconn", _putconn_async(asynchronous.putconn))
+    patch(guard, HOOK, asynchronous, "close", _close_async(asynchronous.close))
+
+
+def _getconn(original: Any) -> Any:
+    def getconn(self: Any, timeout: float | None = None) -> Any:
+        home = _homes.get(id(self))
+        wait = None
+        if home is None or home.place.foreign or not self._pool or home.pool.marks is not None:
+            wait = _begin(self, _get_running_loop() is not None)
+        try:
+            connection = original(self, timeout)
+        except BaseException as error:
+            _fail(self, wait, error)
+            raise
+        _lend(self, connection, wait)
+        return connection
+
+    return getconn
+
+
+def _getconn_async(original: Any) -> Any:
+    async def getconn(self: Any, timeout: float | None = None) -> Any:
+        home = _homes.get(id(self))
+        wait = None
+        if (
+            home is None
+            or home.place.foreign
+            or home.loop is not current_loop()
+            or not self._pool
+            or home.pool.marks is not None
+        ):
+            wait = _begin(self, False)
+        try:
+            connection = await original(self, timeout)
+        except BaseException as error:
+            _fail(self, wait, error)
+            raise
+        _lend(self, connection, wait)
+        return connection
+
+    return getconn
+
+
+def _putconn(original: Any) -> Any:
+    def putconn(self: Any, conn: Any) -> Any:
+        _give_back(self, conn)
+        return original(self, conn)
+
+    return putconn
+
+
+def _putconn_async(original: Any) -> Any:
+    async def putconn(self: Any, conn: Any) -> Any:
+        _give_back(self, conn)
+        return await original(self, conn)
+
+    return putconn
+
+
+def _close(original: Any) -> Any:
+    def close(self: Any, timeout: float = 5.0) -> Any:
+        original(self, timeout)
+        _closed(self)
+
+    return close
+
+
+def _close_async(original: Any) -> Any:
+    async def close(self: Any, timeout: float = 5.0) -> Any:
+        _closing(self)
+        await original(self, timeout)
+        _closed(self)
+
+    return close
+
+
+def _begin(pool: Any, on_loop: bool) -> Wait | None:
+    """Refuse or report a pool that does not live here; begin a wait where it has nothing to lend."""
+    try:
+        home = home_of(pool)
+        if home.pool.marks is not None:
+            crossing.of_route(_ledger, home.pool)
+        if _is_elsewhere(pool, home):
+            report(_ledger, home, _WORKERS)
+        elif not pool._pool and _must_wait(pool):
+            describe(home.pool, pool)
+            return _ledger.blocked(home.pool, on_loop)
+    except CrossingError:
+        raise
+    except Exception as error:
+        _guard.failed(HOOK, error)
+    return None
+
+
+def _is_elsewhere(pool: Any, home: Home) -> bool:
+    """Tell whether this is a forked child, or another loop than that of an async pool, as long as that is open."""
+    if home.place.foreign:
+        return True
+    return isinstance(pool, AsyncConnectionPool) and not pool.closed and home.loop is not current_loop()
+
+
+def _must_wait(pool: Any) -> bool:
+    """Tell whether a pool without idle connections makes its client wait; a null pool connects instead."""
+    if pool.closed:
+        return False
+    return not isinstance(pool, _NULL_POOLS) or 0 < pool.max_size <= pool._nconns
+
+
+def _fail(pool: Any, wait: Wait | None, error: BaseException) -> None:
+    try:
+        timed_out = isinstance(error, PoolTimeout)
+        if wait is None and timed_out and not _is_elsewhere(pool, home_of(pool)):
+            wait = _ledger.blocked(home_of(pool).pool, False)  # somebody else was quicker to what was idle
+        if wait is not None:
+            _ledger.unblocked(wait, timed_out)
+    except Exception as failure:
+        _guard.failed(HOOK, failure)
+
+
+def _lend(pool: Any, connection: Any, wait: Wait | None) -> None:
+    try:
+        if wait is not None:
+            _ledger.unblocked(wait, False)
+        body = _bodies.get(id(connection))
+        conn = body.conn if body is not None else conn_of(pool, connection)
+        if sqlalchemy_asks(_NEAR):
+            conn.open = False  # neither idle nor lent: SQLAlchemy's own lease tells of it
+            return
+        if conn.foreign:
+            conn.reported = True  # what is to say of that was said of the pool
+        _ledger.lend(conn, connection, 2)
+    except Exception as error:
+        _guard.failed(HOOK, error)
+
+
+def _give_back(pool: Any, connection: Any) -> None:
+    try:
+        body = _bodies.get(id(connection))
+        if getattr(connection, "_pool", None) is not pool:
+            return  # the library refuses it
+        conn = body.conn if body is not None else conn_of(pool, connection)
+        lease = conn.lease
+        if lease is not None:
+            _ledger.give_back(conn, lease)
+        else:
+            conn.open = not connection.closed
+    except Exception as error:
+        _guard.failed(HOOK, error)
+
+
+def _closing(pool: Any) -> None:
+    try:
+        home = home_of(pool)
+        if _is_elsewhere(pool, home):
+            report(_ledger, home, _WORKERS)
+    except CrossingError:
+        raise
+    except Exception as error:
+        _guard.failed(HOOK, error)
+
+
+def _closed(pool: Any) -> None:
+    try:
+        _register.forget_lost(home_of(pool))
+    except Exception as error:
+        _guard.failed(HOOK, error)

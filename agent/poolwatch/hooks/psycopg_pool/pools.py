@@ -1,0 +1,100 @@
+"""Which pool is which: its name and limits, its home, and the connections it opens."""
+
+from __future__ import annotations
+
+import gc
+from time import monotonic
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+from poolwatch.guard import Guard
+from poolwatch.hooks.patch import patch
+from poolwatch.hooks.register import Home, Register
+from poolwatch.ledger import Conn, Pool
+
+HOOK = "psycopg_pool"
+_register: Register
+_guard: Guard
+
+
+def home_of(pool: Any) -> Home:
+    """Give the home of a pool; makes one at first sight."""
+    return _register.homes.get(id(pool)) or _new_home(pool)
+
+
+def _new_home(pool: Any) -> Home:
+    logical = _register.ledger.pool_for(pool.name, "psycopg_pool", type(pool).__name__)
+    describe(logical, pool)
+    return _register.settle(id(pool), pool, logical)
+
+
+def describe(logical: Pool, pool: Any) -> None:
+    """Read the limits, which ``resize`` changes; a null pool's 0 is no limit."""
+    logical.limits = (pool.min_size, pool.max_size or None, float(pool.timeout))
+
+
+def conn_of(pool: Any, connection: Any) -> Conn:
+    """Give what the ledger knows of a connection of ``pool``; adds it at first sight."""
+    body = _register.bodies.get(id(connection))
+    return body.conn if body is not None else _register.add(home_of(pool), connection)
+
+
+def install(register: Register, guard: Guard) -> None:
+    """See every pool when it opens, its connections when they open, and what is open already."""
+    global _register, _guard
+    _register, _guard = register, guard
+    for cls in (ConnectionPool, AsyncConnectionPool):
+        patch(guard, HOOK, cls, "_open", _opening(cls._open))
+    patch(guard, HOOK, ConnectionPool, "_connect", _connecting(ConnectionPool._connect))
+    patch(guard, HOOK, AsyncConnectionPool, "_connect", _connecting_async(AsyncConnectionPool._connect))
+    for pool in [found for found in gc.get_objects() if isinstance(found, (ConnectionPool, AsyncConnectionPool))]:
+        _open_already(pool)
+
+
+def _open_already(pool: Any) -> None:
+    if not pool.closed:
+        home = home_of(pool)
+        for connection in list(pool._pool):
+            _register.add(home, connection)
+
+
+def _opening(original: Any) -> Any:
+    def _open(self: Any) -> Any:
+        try:
+            if self._closed:
+                home_of(self)
+        except Exception as error:
+            _guard.failed(HOOK, error)
+        return original(self)
+
+    return _open
+
+
+def _connecting(original: Any) -> Any:
+    def _connect(self: Any, timeout: float | None = None) -> Any:
+        began = monotonic()
+        connection = original(self, timeout)
+        _connected(self, connection, monotonic() - began)
+        return connection
+
+    return _connect
+
+
+def _connecting_async(original: Any) -> Any:
+    async def _connect(self: Any, timeout: float | None = None) -> Any:
+        began = monotonic()
+        connection = await original(self, timeout)
+        _connected(self, connection, monotonic() - began)
+        return connection
+
+    return _connect
+
+
+def _connected(pool: Any, connection: Any, seconds: float) -> None:
+    try:
+        conn = conn_of(pool, connection)
+        describe(conn.pool, pool)
+        _register.ledger.opened.append((conn.pool, seconds))
+    except Exception as error:
+        _guard.failed(HOOK, error)

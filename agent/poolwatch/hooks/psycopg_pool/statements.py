@@ -1,0 +1,157 @@
+"""Use: every round trip of a lent connection passes ``Connection.wait``; ``execute`` of the cursors has the text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import AsyncConnection, AsyncCursor, AsyncServerCursor, Connection, Cursor, ServerCursor
+from psycopg.pq import TransactionStatus
+
+from poolwatch.errors import CrossingError
+from poolwatch.guard import Guard
+from poolwatch.hooks.patch import patch
+from poolwatch.hooks.register import Body, Register
+from poolwatch.ledger import Lease, Ledger
+from poolwatch.senses.actor import current
+
+_HOOK = "psycopg_pool.execute"
+_IDLE = TransactionStatus.IDLE
+_ledger: Ledger
+_guard: Guard
+_bodies: dict[int, Body]
+
+
+def install(register: Register, guard: Guard) -> None:
+    """See every use and every close of connections that belong to a pool."""
+    global _ledger, _guard, _bodies
+    _ledger, _guard, _bodies = register.ledger, guard, register.bodies
+    patch(guard, _HOOK, Connection, "wait", _wait(Connection.wait))
+    patch(guard, _HOOK, Connection, "close", _close(Connection.close))
+    patch(guard, _HOOK, AsyncConnection, "wait", _wait_async(AsyncConnection.wait))
+    patch(guard, _HOOK, AsyncConnection, "close", _close_async(AsyncConnection.close))
+    for sync in (Cursor, ServerCursor):
+        patch(guard, _HOOK, sync, "execute", _execute(sync.execute))
+    for asynchronous in (AsyncCursor, AsyncServerCursor):
+        patch(guard, _HOOK, asynchronous, "execute", _execute_async(asynchronous.execute))
+
+
+def _wait(original: Any) -> Any:
+    def wait(self: Any, *args: Any, **kwargs: Any) -> Any:
+        lease = _enter(self)
+        if lease is None:
+            return original(self, *args, **kwargs)
+        try:
+            return original(self, *args, **kwargs)
+        except BaseException:
+            _broken(self, lease)
+            raise
+        finally:
+            _leave(lease)
+
+    return wait
+
+
+def _wait_async(original: Any) -> Any:
+    async def wait(self: Any, *args: Any, **kwargs: Any) -> Any:
+        lease = _enter(self)
+        if lease is None:
+            return await original(self, *args, **kwargs)
+        try:
+            return await original(self, *args, **kwargs)
+        except BaseException:
+            _broken(self, lease)
+            raise
+        finally:
+            _leave(lease)
+
+    return wait
+
+
+def _execute(original: Any) -> Any:
+    def execute(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        _note(self, query)
+        return original(self, query, *args, **kwargs)
+
+    return execute
+
+
+def _execute_async(original: Any) -> Any:
+    async def execute(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        _note(self, query)
+        return await original(self, query, *args, **kwargs)
+
+    return execute
+
+
+def _close(original: Any) -> Any:
+    def close(self: Any) -> Any:
+        original(self)
+        _closed(self)
+
+    return close
+
+
+def _close_async(original: Any) -> Any:
+    async def close(self: Any) -> Any:
+        await original(self)
+        _closed(self)
+
+    return close
+
+
+def _enter(connection: Any) -> Lease | None:
+    body = _bodies.get(id(connection))
+    lease = body.conn.lease if body is not None else None
+    if lease is None:
+        return None
+    try:
+        me = current()
+        if lease.user is not me and connection.pgconn.transaction_status == _IDLE:
+            lease.conn.hand_offs += 1
+            lease.user = me
+        return lease if _ledger.enter(lease, lease.statement) else None
+    except CrossingError:
+        raise
+    except Exception as error:
+        _guard.failed(_HOOK, error)
+        return None
+
+
+def _broken(connection: Any, lease: Lease) -> None:
+    """Note that a connection did not survive a statement: its pool will not have it back."""
+    try:
+        if connection.closed:
+            lease.conn.open = False
+    except Exception as error:
+        _guard.failed(_HOOK, error)
+
+
+def _leave(lease: Lease) -> None:
+    try:
+        _ledger.leave(lease)
+    except Exception as error:
+        _guard.failed(_HOOK, error)
+
+
+def _note(cursor: Any, query: Any) -> None:
+    try:
+        body = _bodies.get(id(cursor._conn))
+        if body is not None and body.conn.lease is not None:
+            body.conn.lease.statement = query if isinstance(query, str) else None
+    except Exception as error:
+        _guard.failed(_HOOK, error)
+
+
+def _closed(connection: Any) -> None:
+    """Note a close; of a pool that is closed too, it is the way to give a connection back."""
+    try:
+        body = _bodies.get(id(connection))
+        if body is None or not connection.closed:
+            return
+        conn = body.conn
+        conn.open = False
+        pool = getattr(connection, "_pool", None)
+        if conn.lease is not None and pool is not None and pool.closed:
+            _ledger.give_back(conn, conn.lease)
+    except Exception as error:
+        _guard.failed(_HOOK, error)

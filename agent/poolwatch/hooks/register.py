@@ -1,0 +1,117 @@
+"""The pools and physical connections of one library, by identity, beside the ledger: nothing here keeps them alive."""
+
+from __future__ import annotations
+
+import weakref
+from time import monotonic
+from typing import Any
+
+from poolwatch.ledger import Conn, Lease, Ledger, Pool
+from poolwatch.ledger.records import serial
+from poolwatch.senses import marks
+from poolwatch.senses.actor import Loop, current_loop
+
+
+class Home:
+    """One pool object of a library and what the ledger calls it."""
+
+    __slots__ = ("loop", "lost", "place", "pool", "ref", "serial", "told")
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.serial = serial()
+        self.loop: Loop | None = current_loop()
+        """Where it was first seen; for an async pool, the loop it lives on."""
+        self.ref: Any = None
+        self.place = Conn(pool, self.serial, None)
+        """No connection, but told of forks like one: ``foreign`` once this is another process than the pool's."""
+        self.place.open = False
+        self.lost: list[Body] = []
+        """Connections that were dropped while lent: their slots are gone until the pool is closed."""
+        self.told: dict[object, float] = {}
+        """When a line was last reported for using the pool elsewhere; monotonic seconds."""
+
+
+class Body(weakref.ref[Any]):
+    """A physical connection, held weakly."""
+
+    __slots__ = ("conn", "home", "register", "was")
+
+    conn: Conn
+    home: Home
+    register: Register
+    was: int
+
+
+class Register:
+    """What one library's hook knows of its pools and connections."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.homes: dict[int, Home] = {}
+        """By id of the library's pool, and only of those that live; ``bodies`` by id of its connection."""
+        self.bodies: dict[int, Body] = {}
+
+    def settle(self, key: int, soul: object, pool: Pool) -> Home:
+        """Make the home of the pool with id ``key``; ``soul`` is what lives exactly as long as that pool."""
+        pool.marks = marks.of(soul)
+        home = self.homes[key] = self.ledger.homes[key] = Home(pool)
+        self.ledger.pools.setdefault(pool.key, pool)
+        self.ledger.conns[id(home.place)] = home.place
+
+        def gone(_: object) -> None:
+            if self.homes.get(key) is home:
+                del self.homes[key]
+            self.forget_lost(home)
+            self.ledger.homeless.append((key, home.serial))
+
+        home.ref = weakref.ref(soul, gone)
+        return home
+
+    def add(self, home: Home, connection: object) -> Conn:
+        """Begin to know a physical connection."""
+        body = Body(connection, _gone)
+        body.conn, body.home, body.register, body.was = (
+            Conn(home.pool, home.serial, None),
+            home,
+            self,
+            id(connection),
+        )
+        self.bodies[body.was] = body
+        self.ledger.conns[id(body)] = body.conn
+        return body.conn
+
+    def forgive(self, lease: Lease) -> Home | None:
+        """Count the slot of a collected lease no longer as lost; gives its pool's home, None where none was lost."""
+        conn = lease.conn
+        home = next((home for home in list(self.homes.values()) if home.serial == conn.home), None)
+        if home is None or conn.lease is not lease:
+            return None
+        conn.lease, lease.returned = None, monotonic()
+        for body in [body for body in home.lost if body.conn is conn]:
+            home.lost.remove(body)
+            self._forget(body)
+        return home
+
+    def forget_lost(self, home: Home) -> None:
+        """Count lost slots no longer: their pool is closed or gone. Safe in a finalizer."""
+        while home.lost:
+            self._forget(home.lost.pop())
+
+    def _forget(self, body: Body) -> None:
+        if self.ledger.conns.pop(id(body), None) is not None:
+            self.ledger.retire(body.conn)
+
+
+def _gone(body: Body) -> None:
+    """Forget a connection that was collected; runs in a finalizer, so it takes no lock.
+
+    One that was lent stays in the ledger where its pool is limited: the pool counts its slot as used for ever.
+    """
+    register = body.register
+    if register.bodies.get(body.was) is body:
+        del register.bodies[body.was]
+    if body.conn.lease is not None and body.conn.pool.limits[1] is not None and body.home.ref() is not None:
+        body.home.lost.append(body)
+    else:
+        register._forget(body)
