@@ -16,9 +16,10 @@ from tests.servers.base import HOST, Server, answers, folder, running, tied
 class GraphQLServer(Server):
     """A server that is reached by URL."""
 
-    def url(self, driver: str = "http") -> str:
-        """Give its URL; the driver's last word, ``http`` or ``ws``, is the protocol."""
-        return f"{driver.rpartition('-')[2]}://{self.host}:{self.port}/{self.database}"
+    def url(self, driver: str) -> str:
+        """Give its URL with the client's transport before it, such as ``requests+http://`` or ``websockets+ws://``."""
+        scheme = "ws" if driver == "websockets" else "http"
+        return f"{driver}+{scheme}://{self.host}:{self.port}/{self.database}"
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 import strawberry
 import uvicorn
 from strawberry.asgi import GraphQL
+from strawberry.schema.config import StrawberryConfig
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 
 @strawberry.type
@@ -38,5 +40,7 @@ class Subscription:
 
 
 if __name__ == "__main__":
-    app = GraphQL(strawberry.Schema(query=Query, subscription=Subscription))
+    batches = StrawberryConfig(batching_config={"max_operations": 20})
+    schema = strawberry.Schema(query=Query, subscription=Subscription, config=batches)
+    app = GraphQL(schema, subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL])
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

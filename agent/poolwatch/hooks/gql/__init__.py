@@ -35,7 +35,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
     lines.install(ledger, guard)
     transports.install(guard)
     _see_clients(guard)
-    start = ReconnectingAsyncClientSession.start_connecting_task
+    start: Any = ReconnectingAsyncClientSession.start_connecting_task
 
     async def start_connecting_task(self: Any) -> None:
         lines.keep(self)

@@ -17,15 +17,13 @@ from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard
 from poolwatch.hooks.gql import meetings
 from poolwatch.hooks.gql.pools import home_of
-from poolwatch.hooks.gql.record import Line
+from poolwatch.hooks.gql.record import Line, is_open, operation
 from poolwatch.ledger import Lease, Ledger
 from poolwatch.ledger.records import serial
 from poolwatch.senses.actor import Actor, current, current_loop
 from poolwatch.senses.flow import own_strand
 
 HOOK = "gql"
-_OPEN = ("session", "client", "_connected", "_connecting", "websocket")
-"""Attributes by which gql's transports know that they are connected."""
 _ledger: Ledger
 _guard: Guard
 
@@ -79,8 +77,14 @@ class Opening(Moment):
         if line is not None and _of_its_session(line):
             assert line.lease is not None
             line.lease.owner = line.lease.user = current()  # this task lives as long as the session
-        else:
-            self.line = _lend(self.transport)
+            return
+        self.line = _lend(self.transport)
+        if self.line is not None:
+            try:
+                meetings.at_first_connect(_ledger, self.line, self.transport)
+            except CrossingError:
+                self.end(self.line, True)
+                raise
 
     def end(self, line: Line, failed: bool) -> None:
         """Forget a lease that came to nothing."""
@@ -109,7 +113,7 @@ class Closing(Moment):
 
     def end(self, line: Line, failed: bool) -> None:
         """End the lease, where the transport is closed indeed."""
-        if failed or not (line.opening or _is_open(self.transport)):
+        if failed or not (line.opening or is_open(self.transport)):
             _end(self.transport, line)
 
 
@@ -132,7 +136,7 @@ class Using(Moment):
             line.since = monotonic()
         line.uses[self.serial] = (me, own_strand(me.key))
         line.inside = me
-        self.lease.statement = _operation(self.request)
+        self.lease.statement = operation(self.request)
         self.line = line
 
     def end(self, line: Line, failed: bool) -> None:
@@ -178,17 +182,32 @@ def follow(transport: Any, stream: Any) -> None:
 
 
 def _lend(transport: Any) -> Line | None:
+    """Begin a lease; None where the transport has one, which is reported."""
     line = line_of(transport)
-    if line is not None:
-        if line.opening or line.session is not None or _is_open(transport):
-            meetings.at_connect(_ledger, line)
-            return None
+    if line is not None and not (line.opening or line.session is not None or is_open(transport)):
         _end(transport, line)  # the server, or gql, had closed it
+        line = None
+    if line is None:
+        mine = _line(transport)
+        first = _ledger.conns.setdefault(id(transport), mine)  # whole: of two threads at once one is first
+        if first is mine:
+            return mine
+        if mine.lease is not None:
+            mine.lease.returned = monotonic()
+        line = line_of(transport)
+    if line is not None:
+        meetings.at_connect(_ledger, line)
+    return None
+
+
+def _line(transport: Any) -> Line:
+    stale = _ledger.conns.get(id(transport))
+    if stale is not None and line_of(transport) is None:  # of a transport that is gone, at the same address
+        _ledger.conns.pop(id(transport), None)
     home = home_of(transport)
     asynchronous = isinstance(transport, AsyncTransport)
     line = Line(home.pool, home.serial, current_loop() if asynchronous else None, asynchronous)
     line.watch(transport, _ledger)
-    _ledger.conns[id(transport)] = line
     _ledger.lend(line, transport)
     return line
 
@@ -224,21 +243,8 @@ def _keeper(line: Line, opener: Actor) -> Actor:
     return keeper
 
 
-def _is_open(transport: Any) -> bool:
-    return any(getattr(transport, name, None) for name in _OPEN)
-
-
 def _of_its_session(line: Line) -> bool:
     """Tell whether the connecting task of the line's own reconnecting session runs here."""
     session = line.session() if line.session is not None else None
     task = session._connect_task if session is not None else None
     return task is not None and line.loop is current_loop() and asyncio.current_task() is task
-
-
-def _operation(request: Any) -> str | None:
-    """Give the name of a request's first named operation; its text may hold values."""
-    document = getattr(request, "document", request)
-    for definition in getattr(document, "definitions", ()):
-        if getattr(definition, "name", None) is not None:
-            return str(definition.name.value)
-    return None

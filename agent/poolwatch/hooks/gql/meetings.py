@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from poolwatch.errors import CrossingError
 from poolwatch.hooks.gql.record import Line
 from poolwatch.ledger import Event, Lease, Ledger, crossing
+from poolwatch.ledger.explain import explain
 from poolwatch.native import get_ident
 from poolwatch.senses import whereabouts
 from poolwatch.senses.actor import Actor, current, current_loop
@@ -20,6 +24,15 @@ def at_connect(ledger: Ledger, line: Line) -> None:
         line.intruder = me
         line.meeting = _event(ledger, lease, victim, me, "it connected a transport that was connected already")
         crossing.report(ledger, line.meeting)
+
+
+def at_first_connect(ledger: Ledger, line: Line, transport: Any) -> None:
+    """Report a closed transport connected on a new loop while gql has bound it to the old one (websockets do that)."""
+    lease = line.lease
+    bound = getattr(getattr(transport, "_wait_closed", None), "_loop", None)
+    if lease is not None and bound is not None and bound is not asyncio._get_running_loop():
+        what = "gql has bound the transport to the loop it was closed on: it cannot be closed on this one"
+        _report(ledger, line, _event(ledger, lease, lease.owner, lease.owner, what))
 
 
 def at_use(ledger: Ledger, line: Line, me: Actor) -> None:
@@ -57,7 +70,7 @@ def _also_closed(ledger: Ledger, event: Event) -> None:
     # gql's AsyncClientSession.connect closes the shared transport when it fails
     event.detail += ", failed, and closed it: whoever used it sees a lost connection"
     if ledger.strict:
-        raise CrossingError(crossing.explain(event))
+        raise CrossingError(explain(event))
 
 
 def _inherited(ledger: Ledger, line: Line, lease: Lease, me: Actor) -> bool:
@@ -85,7 +98,7 @@ def _elsewhere(line: Line, lease: Lease) -> bool:
     """Tell whether this is not where an async transport was connected: its loop, else (trio) its thread."""
     if line.loop is not None:
         return current_loop() is not line.loop
-    return lease.owner.thread_id != get_ident()
+    return bool(lease.owner.thread_id != get_ident())
 
 
 def _where(line: Line) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,16 +44,20 @@ def home_of(transport: Any) -> Home:
 
 
 def _new(cls: str, name: str) -> Home:
-    pool = Pool(_ledger.unique_name(name), "gql", cls)
+    pool = _ledger.pool_for(name, "gql", cls)
     home = _homes[cls, name] = Home(pool)
     _ledger.homes[id(pool)] = home
-    _ledger.pools[pool.key] = pool
     return home
 
 
 def _name(transport: Any) -> str:
-    """Give host, port and path of the URL: no credentials, no query."""
-    url = urlsplit(str(getattr(transport, "url", "")))
-    if not url.hostname:
-        return type(transport).__name__
-    return url.hostname + (f":{url.port}" if url.port else "") + url.path
+    return _public(str(getattr(transport, "url", ""))) or type(transport).__name__
+
+
+@lru_cache(maxsize=128)
+def _public(url: str) -> str:
+    """Give host, port and path of a URL: no credentials, no query; empty where it has no host."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return ""
+    return parts.hostname + (f":{parts.port}" if parts.port else "") + parts.path

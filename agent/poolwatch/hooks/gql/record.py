@@ -11,6 +11,9 @@ from poolwatch.ledger.records import serial
 from poolwatch.senses.actor import Actor, Loop
 from poolwatch.senses.flow import Strand
 
+_OPEN = ("session", "client", "_connected", "_connecting", "websocket")
+"""Attributes by which gql's transports know that they are connected."""
+
 
 class Line(Conn):
     """One transport from connect to close."""
@@ -71,3 +74,17 @@ class Line(Conn):
     def others(self, me: Actor) -> list[tuple[Actor, Strand]]:
         """Give who executes now beside ``me`` and lives."""
         return [use for use in list(self.uses.values()) if use[0] is not me and not use[0].has_ended()]
+
+
+def is_open(transport: Any) -> bool:
+    """Tell whether a transport counts itself as connected; one of the application's own may not say."""
+    return any(getattr(transport, name, None) for name in _OPEN)
+
+
+def operation(request: Any) -> str | None:
+    """Give the name of a request's first named operation; its text may hold values."""
+    document = getattr(request, "document", request)
+    for definition in getattr(document, "definitions", ()):
+        if getattr(definition, "name", None) is not None:
+            return str(definition.name.value)
+    return None

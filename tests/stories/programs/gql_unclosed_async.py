@@ -1,0 +1,26 @@
+"""A client is connected on a loop that ends without its close."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from gql import Client, gql
+from gql.transport.aiohttp import AIOHTTPTransport
+from gql.transport.httpx import HTTPXAsyncTransport
+from gql.transport.websockets import WebsocketsTransport
+
+TRANSPORTS = {"httpx_async": HTTPXAsyncTransport, "aiohttp": AIOHTTPTransport, "websockets": WebsocketsTransport}
+KIND, _, URL = os.environ["STORY_URL"].partition("+")
+client = Client(transport=TRANSPORTS[KIND](url=URL))
+
+
+async def main() -> None:
+    session = await client.connect_async()  # <- site
+    await session.execute(gql("query report { hello }"))
+
+
+asyncio.run(main())
+time.sleep(2.2)
+print("done")

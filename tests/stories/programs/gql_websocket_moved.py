@@ -1,0 +1,28 @@
+"""A websocket client, connected and closed in one asyncio.run, is connected in the next."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from gql import Client, gql
+from gql.transport.aiohttp import AIOHTTPTransport
+from gql.transport.httpx import HTTPXAsyncTransport
+from gql.transport.websockets import WebsocketsTransport
+
+TRANSPORTS = {"httpx_async": HTTPXAsyncTransport, "aiohttp": AIOHTTPTransport, "websockets": WebsocketsTransport}
+KIND, _, URL = os.environ["STORY_URL"].partition("+")
+client = Client(transport=TRANSPORTS[KIND](url=URL))
+
+
+async def read() -> None:
+    async with client as session:  # <- site
+        await session.execute(gql("query report { hello }"))
+
+
+asyncio.run(read())
+try:
+    asyncio.run(read())
+except RuntimeError:
+    pass
+print("done")
