@@ -1,0 +1,49 @@
+"""Links between the pages lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LARGEST = 150 * 1024
+"""Bytes of a picture."""
+
+
+def _links(page: Path) -> list[str]:
+    prose = re.sub(r"^```.*?^```$|`[^`\n]+`", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in link]
+
+
+def _anchors(page: Path) -> set[str]:
+    """Give the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = (page.parent / name).resolve() if name else page
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_resolve(page: Path) -> None:
+    """Each relative link names a file of this repository and, after ``#``, a heading in it."""
+    assert [link for link in _links(page) if not _leads_somewhere(page, link)] == []
+
+
+def test_pictures_are_small_and_shown() -> None:
+    """Each picture is shown somewhere, and light enough to be loaded by everybody."""
+    pictures = list((ROOT / "docs" / "pictures").iterdir())
+    shown = {(page.parent / link).resolve() for page in PAGES for link in _links(page)}
+    assert [picture.name for picture in pictures if picture.stat().st_size > LARGEST or picture not in shown] == []
+
+
+def test_the_house_is_not_named() -> None:
+    """No page speaks of the machine it was written on."""
+    private = re.compile(r"/work/|/root/|/tmp/w/")
+    assert [page.name for page in PAGES if private.search(page.read_text("utf-8"))] == []
