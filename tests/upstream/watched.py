@@ -37,9 +37,12 @@ def pytest_configure() -> None:
 def pytest_runtest_setup() -> None:
     """Install again after a test that has thrown all listeners of all pools away."""
     global _watch
+    from sqlalchemy import event
     from sqlalchemy.pool import Pool
 
-    if not Pool.dispatch.checkout:
+    from poolwatch.hooks.sqlalchemy import pools
+
+    if not event.contains(Pool, "checkout", pools.checkout):
         _count()
         _watch = poolwatch.install(interval=0.02, grace=0)
 
@@ -47,7 +50,7 @@ def pytest_runtest_setup() -> None:
 def _count() -> None:
     snapshot = _watch.snapshot()
     _watch.uninstall()
-    _seen["leases"] += sum(pool.checkouts_total for pool in snapshot.pools)
+    _seen["leases"] += sum(site.checkouts_total for site in snapshot.sites)
     _seen.update({f"errors in {hook}": count for hook, count in snapshot.process.hook_errors.items()})
 
 
