@@ -80,7 +80,7 @@ def _options() -> str:
 
 
 def _shown(value: object, unit: str) -> str:
-    if value is None:
+    if value is None or value == ():
         return "none"
     text = ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
     return f"`{text.lower()}`" + (f" {unit}" if unit else "")

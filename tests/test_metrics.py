@@ -25,6 +25,7 @@ from poolwatch.model import (
     Limits,
     PoolState,
     Process,
+    ScopeTotals,
     Site,
     SiteTotals,
     Snapshot,
@@ -44,7 +45,10 @@ PROCESS = Process(
     dropped={"sites": 5}, watcher_cpu_seconds=0.25,
 )  # fmt: skip
 TOTAL = FindingTotal("leak.collected", "proved", "orders", 3)
-SNAPSHOT = Snapshot(100.0, PROCESS, (POOL,), sites=(SITE,), findings=(FINDING,), findings_total=(TOTAL,))
+SCOPE = ScopeTotals("GET /orders/{id}", 8, 9, 2, 0.5, 4.0, 2.0)
+SNAPSHOT = Snapshot(
+    100.0, PROCESS, (POOL,), sites=(SITE,), scopes=(SCOPE,), findings=(FINDING,), findings_total=(TOTAL,)
+)
 
 
 def report(snapshot: Snapshot = SNAPSHOT) -> Json:
@@ -84,6 +88,8 @@ def test_numbers_are_those_of_the_report() -> None:
     assert found["poolwatch_site_busy_seconds_total", "orders", "shop.py:41 sell"] == 2
     assert found["poolwatch_hook_errors_total", "sqlalchemy"] == 2
     assert found["poolwatch_dropped_total", "sites"] == 5
+    assert found["poolwatch_scope_leases_total", "GET /orders/{id}"] == 9
+    assert found["poolwatch_scope_wait_seconds_total", "GET /orders/{id}"] == 0.5
     assert found["poolwatch_watcher_cpu_seconds_total",] == 0.25
     assert found["poolwatch_build_info", "0.1.0", "3.11.7"] == 1
 

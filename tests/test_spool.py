@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from poolwatch import merge, schema, spool
-from poolwatch.cli import ended
+from poolwatch.collecting import ended, living
 from tests.reports import finding, lease, report
 
 
@@ -166,5 +166,5 @@ def test_process_that_died_holding() -> None:
 def test_living_process_holds_rightly() -> None:
     """A process that runs is not dead, a later one with its pid is not it."""
     own = {"pid": os.getpid(), "started_at": 2e9}
-    assert ended.alive(own)
-    assert not ended.alive({**own, "started_at": 1.0})
+    assert living.alive(own)
+    assert not living.alive({**own, "started_at": 1.0})

@@ -2,13 +2,24 @@
 
 >>> import poolwatch
 >>> watch = poolwatch.install(overdue_after=30)  # doctest: +SKIP
+
+PYTEST_DONT_REWRITE (under ``poolwatch run -- pytest`` it is there before pytest, which would warn of that)
 """
+
+from typing import TYPE_CHECKING, Any
 
 from poolwatch.config import Config
 from poolwatch.errors import ConfigError, CrossingError, LeakError, PoolwatchError
+from poolwatch.expect import expect_no_leaks
+from poolwatch.fibers import fiber
 from poolwatch.model import Finding, Snapshot
 from poolwatch.senses.flow import scope
+from poolwatch.senses.route import connected_to, inherit, route
+from poolwatch.tags import strict, tag
 from poolwatch.watch import Watch, install, installed
+
+if TYPE_CHECKING:
+    from poolwatch.collecting.collector import SpoolCollector
 
 __version__ = "0.1.0"
 __all__ = [
@@ -19,8 +30,25 @@ __all__ = [
     "LeakError",
     "PoolwatchError",
     "Snapshot",
+    "SpoolCollector",
     "Watch",
+    "connected_to",
+    "expect_no_leaks",
+    "fiber",
+    "inherit",
     "install",
     "installed",
+    "route",
     "scope",
+    "strict",
+    "tag",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what brings prometheus_client along when somebody asks for it."""
+    if name == "SpoolCollector":
+        from poolwatch.collecting.collector import SpoolCollector
+
+        return SpoolCollector
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,8 +12,14 @@ from typing import Any
 
 from poolwatch.errors import ConfigError
 
-HOOKS = ("sqlalchemy", "gql")
+HOOKS = (
+    "sqlalchemy", "psycopg_pool", "asyncpg", "gql", "starlette", "uvicorn", "flask", "gunicorn", "celery", "executors",
+    "threads", "gevent", "opentelemetry",
+)  # fmt: skip
 """Names the ``hooks`` option accepts, beside ``all``."""
+
+REMEDIES = ("collected", "owner_ended")
+"""Names the ``reclaim`` option accepts: leaks after which the slot can be given back."""
 
 ENV_PREFIX = "POOLWATCH_"
 
@@ -123,6 +129,16 @@ class Config:
     )
     strict: bool = _option(
         False, Rule(_switch, "true or false", "raise at the offending call of a crossing", metavar="BOOL")
+    )
+    inherit_routes: bool = _option(
+        False, Rule(_switch, "true or false", "threads, work items and greenlets follow connected_to", metavar="BOOL")
+    )
+    reclaim: tuple[str, ...] = _option(
+        (),
+        Rule(_names(REMEDIES), "a list of " + ", ".join(REMEDIES), "leaks to give back once proved", metavar="NAMES"),
+    )
+    protect_fork: bool = _option(
+        False, Rule(_switch, "true or false", "replace inherited connections at checkout", metavar="BOOL")
     )
     hooks: tuple[str, ...] = _option(
         ("all",), Rule(_names(_HOOK_NAMES), "a list of " + ", ".join(_HOOK_NAMES), "libraries to hook", metavar="NAMES")

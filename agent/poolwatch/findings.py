@@ -53,21 +53,33 @@ class Findings:
         """Give how often each kind was seen on each pool."""
         return tuple(FindingTotal(kind, grade, pool, count) for (kind, grade, pool), count in list(self.totals.items()))
 
-    def update(self, now: float, found: Iterable[Finding], returned: dict[int, float]) -> list[Change]:
-        """Take what holds at this look; ``returned`` maps leases that came back to their age in seconds."""
+    def update(
+        self, now: float, found: Iterable[Finding], returned: dict[int, float], remedied: frozenset[int] = frozenset()
+    ) -> list[Change]:
+        """Take what holds at this look; ``returned`` maps leases that came back to their age in seconds.
+
+        Those in ``remedied`` were given back by poolwatch.
+        """
         changes: list[Change] = []
         present: dict[tuple[object, ...], set[int]] = {}
         for finding in found:
+            if finding.state == "resolved":
+                changes.extend(self._take_resolved(now, finding))
+                continue
             present.setdefault(finding.key, set()).update(finding.subjects)
             changes.extend(self._take(now, finding))
             self._supersede(finding)
         for key, entry in list(self._entries.items()):
-            changes.extend(self._settle(now, key, entry, present.get(key, set()), returned))
+            changes.extend(self._settle(now, key, entry, present.get(key, set()), returned, remedied))
         return changes
 
     def dress(self, finding: Finding, **evidence: object) -> Finding:
         """Replace fields of an open finding by evidence gathered for it."""
         entry = self._entries.get(finding.key)
+        if finding in self._closed:
+            at = self._closed.index(finding)
+            self._closed[at] = replace(finding, **evidence)  # type: ignore[arg-type]
+            return self._closed[at]
         dressed = replace(entry.finding if entry else finding, **evidence)  # type: ignore[arg-type]
         if entry is not None:
             entry.finding = dressed
@@ -93,6 +105,21 @@ class Findings:
             summary=found.summary if stronger else old.summary,
         )
         return [("stronger" if stronger else "repeated", entry.finding)]
+
+    def _take_resolved(self, now: float, found: Finding) -> list[Change]:
+        """Keep what was remedied as soon as it was seen: one finding with a count, which never was open."""
+        for at, old in enumerate(self._closed):
+            if (old.key, old.resolution) == (found.key, found.resolution):
+                self._closed[at] = replace(old, count=old.count + 1, last_seen=now)
+                self.totals[found.kind, found.grade, found.pool] += 1
+                return [("repeated", self._closed[at])]
+        before = self._entries.pop(found.key, None)
+        opened = self._open(now, found)
+        if opened:
+            self._closed.append(self._entries.pop(found.key).finding)
+        if before is not None:
+            self._entries[found.key] = before
+        return opened
 
     def _open(self, now: float, found: Finding) -> list[Change]:
         if len(self._entries) + len(self._closed) >= self._max and not self._make_room():
@@ -141,7 +168,13 @@ class Findings:
         )
 
     def _settle(
-        self, now: float, key: tuple[object, ...], entry: _Entry, present: set[int], returned: dict[int, float]
+        self,
+        now: float,
+        key: tuple[object, ...],
+        entry: _Entry,
+        present: set[int],
+        returned: dict[int, float],
+        remedied: frozenset[int],
     ) -> list[Change]:
         finding = entry.finding
         if finding.kind.startswith(_RETURNABLE):
@@ -150,11 +183,12 @@ class Findings:
             if entry.subjects:
                 return []
             ages = [returned[subject] for subject in gone if subject in returned]
-            return self._resolve(key, now, f"returned after {max(ages):.0f} s" if ages else "no longer so")
+            how = "given back by poolwatch" if gone & remedied else "returned"
+            return self._resolve(key, now, f"{how} after {max(ages):.0f} s" if ages else "no longer so")
         if now - finding.last_seen >= self._resolve_after:
             return self._resolve(key, now, f"not seen again for {self._resolve_after:.0f} s")
         if not finding.kind.startswith("starvation."):
-            entry.subjects.clear()
+            entry.subjects &= present
         return []
 
     def _resolve(self, key: tuple[object, ...], now: float, why: str) -> list[Change]:

@@ -22,12 +22,19 @@ class Guard:
     def __init__(self) -> None:
         self.errors: dict[str, int] = {}
         self._undo: dict[str, list[Undo]] = {}
+        self._silence: dict[str, list[Undo]] = {}
         self._news: deque[tuple[str, BaseException]] = deque(maxlen=100)
         self._out: set[str] = set()
 
-    def add(self, hook: str, undo: Undo) -> None:
-        """Remember how to take one part of ``hook`` out again."""
+    def add(self, hook: str, undo: Undo, silence: Undo | None = None) -> None:
+        """Remember how to take one part of ``hook`` out again.
+
+        ``silence`` is for a part that cannot be taken out while the host may be running through it: where the hook
+        fails it is silenced, and taken out at the end.
+        """
         self._undo.setdefault(hook, []).append(undo)
+        if silence is not None:
+            self._silence.setdefault(hook, []).append(silence)
 
     def failed(self, hook: str, error: BaseException) -> None:
         """Note that ``hook`` raised; the caller swallows the error."""
@@ -42,7 +49,12 @@ class Guard:
                 continue
             self._out.add(hook)
             log.error("hook %s failed and is taken out: %s: %s", hook, type(error).__name__, error)
-            self._run(self._undo.pop(hook, []))
+            silences = self._silence.pop(hook, None)
+            self._run(silences or self._undo.pop(hook, []))
+
+    def is_out(self, hook: str) -> bool:
+        """Tell whether ``hook`` failed and must not be put in again."""
+        return hook in self._out
 
     def undo_all(self) -> None:
         """Take every hook out, newest first."""
@@ -53,5 +65,5 @@ class Guard:
         for undo in reversed(undos):
             try:
                 undo()
-            except Exception:
-                log.exception("could not undo a hook")
+            except Exception as error:  # the host has cleared what we listened to
+                log.debug("nothing to undo: %s: %s", type(error).__name__, error)

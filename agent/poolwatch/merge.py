@@ -8,7 +8,7 @@ from typing import Any
 
 from poolwatch.model import GRADES, REPORT_VERSION, Json
 
-_LISTS = ("processes", "pools", "leases", "sites", "findings_total")
+_LISTS = ("processes", "pools", "leases", "sites", "scopes", "findings_total")
 _Key = tuple[str, str, tuple[str, int, str] | None]
 
 

@@ -15,7 +15,7 @@ def plain(value: Any) -> Any:
 
     A dataclass may name the fields it shows in ``JSON``; a field ``cls`` is shown as ``class``.
     """
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _AS_THEY_ARE:
         return value
     if kind is float:

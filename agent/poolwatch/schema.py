@@ -10,6 +10,7 @@ import functools
 import json
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -33,7 +34,58 @@ def report_schema() -> dict[str, Any]:
 
 def problem(report: object) -> str | None:
     """Say what in ``report`` is against the schema, with its place; None where it is a report."""
-    return _problem(report, report_schema(), "report")
+    return None if _whole_test()(report) else _problem(report, report_schema(), "report")
+
+
+_Test = Callable[[Any], bool]
+
+
+@functools.cache
+def _whole_test() -> _Test:
+    """Compile the schema: most files are reports, and a host has hundreds of them to read."""
+    return _test(report_schema())
+
+
+@functools.cache
+def _definition(name: str) -> _Test:
+    return _test(report_schema()["$defs"][name])
+
+
+def _test(schema: dict[str, Any]) -> _Test:
+    if "$ref" in schema:
+        return _definition(schema["$ref"].rsplit("/", 1)[1])
+    kinds = schema.get("type", list(_TYPES))
+    types = frozenset(one for kind in ([kinds] if isinstance(kinds, str) else kinds) for one in _TYPES[kind])
+    allowed = [schema["const"]] if "const" in schema else schema.get("enum")
+    inside = {dict: _object_test(schema), list: _list_test(schema), float: math.isfinite}
+
+    def test(value: Any) -> bool:
+        kind = type(value)
+        if kind not in types or (allowed is not None and value not in allowed):
+            return False
+        return kind not in inside or inside[kind](value)
+
+    return test
+
+
+def _list_test(schema: dict[str, Any]) -> _Test:
+    item = _test(schema["items"]) if "items" in schema else None
+    return lambda value: item is None or all(map(item, value))
+
+
+def _object_test(schema: dict[str, Any]) -> _Test:
+    required, others = frozenset(schema.get("required", ())), schema.get("additionalProperties")
+    known = {name: _test(rule) for name, rule in schema.get("properties", {}).items()}
+    other = _test(others) if isinstance(others, dict) else _anything
+
+    def test(value: dict[str, Any]) -> bool:
+        return required <= value.keys() and all(known.get(name, other)(item) for name, item in value.items())
+
+    return test
+
+
+def _anything(value: object) -> bool:
+    return True
 
 
 def _problem(value: object, schema: dict[str, Any], place: str) -> str | None:

@@ -43,13 +43,17 @@ class Spool:
             self.errors += 1
 
     def write(self, report: Json) -> bool:
-        """Replace the file by ``report``; tells whether it was written (false: unchanged, or an error)."""
+        """Replace the file by ``report``; tells whether it was written (false: unchanged, or an error).
+
+        The time of the file is the heartbeat: it is set anew also where nothing has changed.
+        """
         report = self._bounded(report)
         essence = _essence(report)
-        if essence == self._last:
+        path = os.path.join(self.directory, file_name(report))
+        if essence == self._last and _beat(path):
             return False
         try:
-            _replace(os.path.join(self.directory, file_name(report)), json.dumps(report, allow_nan=False).encode())
+            replace(path, json.dumps(report, allow_nan=False).encode())
         except (OSError, ValueError, TypeError):
             self.errors += 1
             return False
@@ -75,18 +79,28 @@ def file_name(report: Json) -> str:
     return f"{process['pid']}-{int(process['started_at'] * 1_000_000)}.json"
 
 
-def _replace(path: str, data: bytes) -> None:
+def _beat(path: str) -> bool:
+    try:
+        os.utime(path)
+    except OSError:  # somebody has removed the file
+        return False
+    return True
+
+
+def replace(path: str, data: bytes) -> None:
+    """Put ``data`` into a file of the owner alone, as a whole or not at all; raises OSError."""
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
             file.write(data)
         os.replace(temporary, path)
     except OSError:
-        _remove(temporary)
+        remove(temporary)
         raise
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Remove a file; one that is not there, or not ours to remove, is left."""
     try:
         os.unlink(path)
     except OSError:
@@ -110,7 +124,7 @@ def read_all(directory: str, skipped: dict[str, str] | None = None, ignore: froz
 
 def read_report(path: str) -> Json:
     """Read one report; raises ReportError that says what is wrong with the file."""
-    return checked(_read_json(path))
+    return checked(parsed(read_bytes(path)))
 
 
 def checked(report: object) -> Json:
@@ -126,7 +140,7 @@ def read_notes(directory: str, ignore: frozenset[str] = frozenset()) -> list[Jso
     notes = []
     for name in _names(directory, NOTE_SUFFIX, ignore):
         try:
-            note = _read_json(os.path.join(directory, name))
+            note = parsed(read_bytes(os.path.join(directory, name)))
         except ReportError:
             continue
         if isinstance(note, dict) and isinstance(note.get("pid"), int) and isinstance(note.get("error"), str):
@@ -141,7 +155,8 @@ def _names(directory: str, suffix: str, ignore: frozenset[str]) -> list[str]:
         return []
 
 
-def _read_json(path: str) -> object:
+def read_bytes(path: str) -> bytes:
+    """Read a file that is regular and not too large; raises ReportError."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             facts = os.fstat(file.fileno())
@@ -149,7 +164,7 @@ def _read_json(path: str) -> object:
                 raise ReportError("not a regular file")
             if facts.st_size > MAX_BYTES:
                 raise ReportError(f"larger than {MAX_BYTES} bytes")
-            return parsed(file.read(MAX_BYTES))
+            return file.read(MAX_BYTES)
     except OSError as error:
         raise ReportError(error.strerror or str(error)) from error
 

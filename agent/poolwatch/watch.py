@@ -14,7 +14,9 @@ from poolwatch.config import Config
 from poolwatch.guard import Guard
 from poolwatch.hooks import table
 from poolwatch.hooks.imports import when_imported
-from poolwatch.ledger import Ledger
+from poolwatch.ledger import Lease, Ledger
+from poolwatch.senses import route
+from poolwatch.senses.marks import Marks
 from poolwatch.spool import DIRECTORY_VARIABLE, Spool
 from poolwatch.watcher import Watcher
 
@@ -26,7 +28,10 @@ _LIBRARIES = (
     "psycopg-pool",
     "asyncpg",
     "pymysql",
+    "aiomysql",
+    "asyncmy",
     "aiosqlite",
+    "gql",
     "gevent",
 )
 
@@ -38,7 +43,12 @@ class Watch:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._ledger = Ledger(stack_depth=config.stack_depth, max_sites=config.max_sites, strict=config.strict)
+        self._ledger = Ledger(
+            stack_depth=config.stack_depth,
+            max_sites=config.max_sites,
+            strict=config.strict,
+            protect_fork=config.protect_fork,
+        )
         self._guard = Guard()
         self._hooks: dict[str, str] = {}
         self._versions: dict[str, str] = {}
@@ -49,6 +59,7 @@ class Watch:
         self._watcher = Watcher(self._ledger, self._guard, config, Spool(folder) if folder else None, self._describe)
 
     def _begin(self) -> None:
+        route.automatic = self.config.inherit_routes
         self._hooks = table.install(self.config.hooks, self._ledger, self._guard)
         when_imported("prometheus_client", self._collect)
         if self.config.serve:
@@ -64,6 +75,7 @@ class Watch:
             ends.unfollow()
             self._watcher.stop()
             self._guard.undo_all()
+            route.automatic = False
             self._close_fronts()
 
     def snapshot(self) -> model.Snapshot:
@@ -74,6 +86,21 @@ class Watch:
         """Look now and give the findings, open ones first."""
         self._watcher.look()
         return self._watcher.findings.all()
+
+    @property
+    def ledger(self) -> Ledger:
+        """Give the memory that the hooks write to."""
+        return self._ledger
+
+    def mark(self, physical: object, marks: Marks) -> None:
+        """Attach what the application said of a library's pool object to its entry, where it has one."""
+        home = self._ledger.homes.get(id(physical))
+        if home is not None:
+            home.pool.marks = marks
+
+    def leases_out(self) -> list[Lease]:
+        """Give the leases that are out now, as the ledger keeps them."""
+        return self._ledger.out()
 
     def report(self) -> model.Json:
         """Give the report of this process as JSON (``report.schema.json``)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
@@ -16,16 +17,14 @@ from poolwatch.evidence import gather
 from poolwatch.findings import Change, Findings
 from poolwatch.guard import Guard
 from poolwatch.ledger import Lease, Ledger, crossing, view
-from poolwatch.ledger.totals import News, Sites, Totals
-from poolwatch.native import Alarm, allocate_lock, start_new_thread
+from poolwatch.ledger.totals import News, Totals, long_held, taken
+from poolwatch.native import Alarm, allocate_lock, start_new_thread, with_collector_paused
+from poolwatch.remedies import Reclaimer
 from poolwatch.spool import Spool
 
 _SPOOLED_LEASES = 1000
 _SETTLED = 0.05
 """A lease this old (seconds) is past the checkout listeners, which may have refused an inherited connection."""
-
-_LONG_HOLD = 0.5
-"""Mean hold (seconds) of a site that a detector looks at."""
 
 
 class Watcher:
@@ -51,6 +50,8 @@ class Watcher:
         self.findings = Findings(max_findings=self._config.max_findings, resolve_after=self._config.resolve_after)
         self.cpu_seconds = 0.0
         self.ended_at: float | None = None
+        self._reclaimer = Reclaimer(self._ledger, self._config.reclaim)
+        self._remedies: Counter[str] = Counter()
         self._spooled: tuple[object, ...] = ()
         self._spooled_at = 0.0
 
@@ -80,12 +81,12 @@ class Watcher:
 
     def _run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the host's threads
-        done, alarm = self._done, self._alarm
+        done, alarm, look = self._done, self._alarm, self._look_guarded
         started = time.thread_time()
         while self._running and self._alarm is alarm:
             alarm.wait(self._config.interval)
             if self._running and self._alarm is alarm:
-                self._look_guarded()
+                with_collector_paused(look)
             spent = time.thread_time()
             self.cpu_seconds += spent - started
             started = spent
@@ -100,7 +101,9 @@ class Watcher:
     def look(self, *, final: bool = False) -> list[Change]:
         """Take one look: drain, judge, tell. Gives what changed; ``final`` is the end of the process."""
         with self._lock:
-            return self._look(final)
+            changes = self._look(final)
+        log.tell(changes)  # outside the lock: a logging handler may ask for a snapshot
+        return changes
 
     def _look(self, final: bool) -> list[Change]:
         self._guard.settle()
@@ -112,14 +115,22 @@ class Watcher:
         raw = self._notable(news, now, final)
         snapshot = self._judged(news, raw, now, final)
         returned = {lease.id: lease.returned - lease.taken for lease in news.returned if lease.returned}
-        changes = self.findings.update(snapshot.at, detect(snapshot, self._config), returned)
+        remedied = frozenset(lease.id for lease in news.returned if lease.more.remedy)
+        found = detect(snapshot, self._config)
+        changes = self.findings.update(snapshot.at, found, returned, remedied)
         changes = [(change, self._dress(change, finding, raw)) for change, finding in changes]
-        log.tell(changes)
         self._forget_detached(news.collected)
+        if self._config.reclaim and not final:
+            self._reclaim(found, raw, news.collected)
         if final:
             self.ended_at = snapshot.at
         self._write(bool(changes), final)
         return changes
+
+    def _reclaim(self, found: list[model.Finding], raw: dict[int, Lease], collected: list[Lease]) -> None:
+        ended = {subject for finding in found if finding.kind == "leak.owner_ended" for subject in finding.subjects}
+        self._reclaimer.collected(collected)
+        self._reclaimer.owner_ended([raw[subject] for subject in ended if subject in raw])
 
     def snapshot(self, most_leases: int | None = None) -> model.Snapshot:
         """Freeze what is known now, with at most so many leases, the oldest first; findings are of the last look."""
@@ -139,6 +150,7 @@ class Watcher:
             leases=tuple(view.lease(lease, now) for lease in oldest),
             waiters=tuple(view.waiter(wait, now) for wait in list(self._ledger.waits.values())),
             sites=view.sites(self._ledger, sites, self._config.max_sites),
+            scopes=self._totals.flows.totals(),
             findings=self.findings.all(),
             findings_total=self.findings.counted(),
         )
@@ -147,11 +159,13 @@ class Watcher:
         dropped = dict(self._ledger.dropped)
         if self.findings.dropped:
             dropped["findings"] = self.findings.dropped
+        self._remedies.update(taken(self._ledger.remedied))
         return replace(
             self._describe(),
             ended_at=self.ended_at,
             hook_errors=dict(self._guard.errors),
             dropped=dropped,
+            remedies=dict(self._remedies),
             watcher_cpu_seconds=self.cpu_seconds,
             seen_at=time.time(),
         )
@@ -161,9 +175,11 @@ class Watcher:
         idle = min(self._config.overdue_after, self._config.idle_in_transaction_after)
         starved = {wait.pool.key for wait in [*self._ledger.waits.values(), *news.waited]}
         found = {lease.id: lease for lease in news.collected}
+        found.update({lease.id: lease for lease in news.returned if lease.more.remedy})
         for lease in self._ledger.out():
             if (
                 final
+                or lease.collected
                 or now - lease.used >= idle
                 or lease.conn.pool.key in starved
                 or (lease.owner.has_ended() and lease.user.has_ended())
@@ -190,7 +206,7 @@ class Watcher:
             leases=leases,
             waiters=tuple(view.waiter(wait, now) for wait in [*waits, *news.waited]),
             incidents=tuple(view.incident(event, now) for event in news.events),
-            sites=view.sites(self._ledger, _long_held(sites), self._config.max_sites),
+            sites=view.sites(self._ledger, long_held(sites), self._config.max_sites),
             final=final,
         )
 
@@ -231,6 +247,7 @@ class Watcher:
             if lease.more.detached:
                 for key in [key for key, other in list(self._ledger.detached.items()) if other is lease]:
                     del self._ledger.detached[key]
+                    self._ledger.retire(lease.conn)
 
     def _write(self, changed: bool, final: bool) -> None:
         if self._spool is None:
@@ -240,8 +257,3 @@ class Watcher:
         if final or changed or out != self._spooled or now - self._spooled_at >= 1.0:
             self._spooled, self._spooled_at = out, now
             self._spool.write(self._snapshot(_SPOOLED_LEASES).to_json())
-
-
-def _long_held(sites: Sites) -> Sites:
-    """Give the sites that hold their connections for long, the only ones a detector has something to say of."""
-    return {key: sums for key, sums in sites.items() if sums.used > sums.returned * _LONG_HOLD}

@@ -7,7 +7,7 @@ import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.stories.catalogue import STORIES
+from tests.stories.catalogue import ALL
 from tests.stories.databases import serving
 from tests.stories.judge import Outcome
 from tests.stories.runner import run
@@ -42,7 +42,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _chosen(pattern: str) -> list[Story]:
-    return [story for story in STORIES if re.search(pattern, story.name) and story.runs_here]
+    return [story for story in ALL if re.search(pattern, story.name) and story.runs_here]
 
 
 def _print(outcome: Outcome, verbose: bool) -> None:

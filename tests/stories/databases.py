@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.servers import Server, mariadb, mssql, postgres
+from tests.servers.graphql import graphql
 
 FILE = "sqlite"
 PG = "postgresql+psycopg"
@@ -23,7 +24,7 @@ SYNC = f"{FILE} {SYNC_SERVERS}"
 ASYNC_SERVERS = f"{ASYNCPG} {PG_ASYNC} {AIOMYSQL}"
 ASYNC = f"{ASYNC_FILE} {ASYNC_SERVERS}"
 
-_SERVERS = {"postgresql": postgres, "mysql": mariadb, "mssql": mssql}
+_SERVERS = {"postgresql": postgres, "mysql": mariadb, "mssql": mssql, "graphql": graphql}
 
 
 @contextmanager

@@ -67,7 +67,8 @@ def _at_site(story: Story, marker: str, site: Json | None) -> bool:
 
 
 def _names(finding: Json) -> list[str]:
-    return [owner[what] for owner in finding["owners"] for what in ("thread", "task", "greenlet") if owner[what]]
+    kinds = ("thread", "task", "greenlet", "scope")
+    return [owner[kind] for owner in finding["owners"] for kind in kinds if owner.get(kind)]
 
 
 def _one_a_process(findings: list[Json]) -> list[Json]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from poolwatch.cli import demo, doctor, report, run, top
+from poolwatch.cli import agent, demo, doctor, report, run, top
 from poolwatch.errors import PoolwatchError
 
 EXAMPLES = """\
@@ -22,6 +22,7 @@ examples:
   poolwatch run --serve 127.0.0.1:9187 -- python app.py
                                                       with Prometheus metrics while it runs
   poolwatch top                                       look at what runs under `poolwatch run` now
+  poolwatch agent --dir /run/shop                     serve all processes that report to a folder
   poolwatch report leaks.json                         read a saved JSON report
   poolwatch doctor                                    what is hooked here, and what is not and why
 """
@@ -39,7 +40,14 @@ class Command(Protocol):
         """Do it; gives the exit status."""
 
 
-COMMANDS: dict[str, Command] = {"run": run, "report": report, "top": top, "doctor": doctor, "demo": demo}
+COMMANDS: dict[str, Command] = {
+    "run": run,
+    "report": report,
+    "top": top,
+    "doctor": doctor,
+    "agent": agent,
+    "demo": demo,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

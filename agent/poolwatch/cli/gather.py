@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, field
 
 from poolwatch import merge, spool
-from poolwatch.cli.ended import alive, with_ended
+from poolwatch.collecting.ended import with_ended
+from poolwatch.collecting.living import alive
 from poolwatch.model import Json, grade_at_least
 
 

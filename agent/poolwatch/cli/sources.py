@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 
 from poolwatch import merge, spool
-from poolwatch.cli.ended import alive
+from poolwatch.collecting.living import alive
 from poolwatch.errors import PoolwatchError, ReportError
 from poolwatch.model import Json
 
@@ -33,10 +33,11 @@ def source(url: str | None, directory: str | None) -> Callable[[], Json]:
 
 def private_folders() -> list[str]:
     """Give the spool folders of this user's running commands; what others have put there is not trusted."""
-    return [folder for folder in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*")) if _is_ours(folder)]
+    return [folder for folder in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*")) if is_ours(folder)]
 
 
-def _is_ours(folder: str) -> bool:
+def is_ours(folder: str) -> bool:
+    """Tell whether a folder belongs to this user alone; a link does not."""
     try:
         facts = os.lstat(folder)
     except OSError:

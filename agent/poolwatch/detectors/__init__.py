@@ -9,27 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from poolwatch.config import Config
-from poolwatch.detectors import crossings, holds, leaks, starvation
+from poolwatch.detectors import crossings, flows, holds, leaks, starvation
 from poolwatch.model import Finding, Snapshot
 
 Detector = Callable[[Snapshot, Config], Iterable[Finding]]
 
+_ABOUT_LEASES = ("leak.", "hold.idle_in_transaction")
+
 DETECTORS: tuple[Detector, ...] = (
     leaks.collected,
     leaks.detached,
+    flows.scope_ended,
     leaks.owner_ended,
-    leaks.process_ended,
+    leaks.given_back,
     leaks.overdue,
+    holds.idle_in_transaction,
+    leaks.process_ended,
     crossings.met,
     starvation.self_deadlock,
     starvation.blocked_loop,
     starvation.exhausted,
-    holds.idle_in_transaction,
+    holds.idle,
 )
 
 
 def detect(snapshot: Snapshot, config: Config) -> list[Finding]:
-    """Run every detector; a lease keeps only the strongest finding of a leak, and none of a hold beside it."""
+    """Run every detector; a lease keeps the first finding that explains it, in the order of the tuple."""
     found: list[Finding] = []
     explained: set[int] = set()
     for detector in DETECTORS:
@@ -37,6 +42,6 @@ def detect(snapshot: Snapshot, config: Config) -> list[Finding]:
             if finding.subjects and finding.subjects <= explained:
                 continue
             found.append(finding)
-            if finding.kind.startswith("leak."):
+            if finding.kind.startswith(_ABOUT_LEASES):
                 explained |= finding.subjects
     return found

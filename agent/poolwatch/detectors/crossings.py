@@ -19,6 +19,17 @@ _HINTS = {
     "route": "The child did not inherit its parent's route: start it through poolwatch.inherit or set the route in it.",
     "flow": "Two flows of work use one connection: each must take its own.",
 }
+_LIBRARY_HINTS = {
+    ("psycopg_pool", "process"): "Open the pool in the child (post_fork, worker init), never before the fork: the "
+    "threads that maintain it exist only in the parent, and its sockets are the parent's.",
+    ("psycopg_pool", "loop"): "Open the pool on the loop that uses it (`async with pool:` inside asyncio.run, or the "
+    "lifespan of the application) and close it there: elsewhere it can lend what is idle, but not grow.",
+    ("psycopg_pool", "interleaved"): "One works inside the transaction of the other: give each its own connection.",
+    ("asyncpg", "process"): "Create the pool in the child, never before the fork: its sockets are the parent's.",
+    ("asyncpg", "loop"): "Create the pool or connection on the loop that uses it, and close it there.",
+    ("asyncpg", "concurrent"): "A connection runs one operation at a time; the second one fails with 'another "
+    "operation is in progress'. Let each task acquire its own from the pool.",
+}
 _ALWAYS_PROVED = {"process", "loop", "transport", "route", "flow"}
 
 
@@ -32,7 +43,7 @@ def met(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             pool=incident.pool,
             library=incident.library,
             summary=_summary(incident),
-            hint=_HINTS[incident.kind],
+            hint=_LIBRARY_HINTS.get((incident.library, incident.kind), _HINTS[incident.kind]),
             site=incident.site,
             owners=owners(incident.victim, incident.culprit),
             stacks={"checkout": incident.victim_stack, "last_use": incident.culprit_stack},
@@ -44,6 +55,8 @@ def met(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
 
 def _summary(incident: Incident) -> str:
     detail = f" ({incident.detail})" if incident.detail else ""
+    if incident.kind == "route":
+        return f"{sentence(incident.victim)} took a connection of the wrong database: {incident.detail}."
     if incident.victim.key == incident.culprit.key:
         return f"{sentence(incident.culprit)} uses a connection that is not its own{detail}."
     if incident.kind == "process":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from poolwatch.config import Config
 from poolwatch.detectors.facts import of_lease, seconds, sentence
@@ -10,6 +11,16 @@ from poolwatch.model import Finding, Lease, Snapshot
 
 _CLOSE = "Give it back on every path: `with engine.connect() as connection:` or `with Session(engine) as session:`."
 _CLOSE_ASYNC = "Give it back on every path: `async with`; the event loop must still run when it is closed."
+_CLOSE_HINTS = {
+    "psycopg_pool": "Use `with pool.connection() as connection:`; what `getconn()` gave must go to `putconn()` in "
+    "`finally`, and `with pool.getconn()` does not return it. The pool does not notice: this slot is lost for good.",
+}
+_END_HINTS = {
+    "psycopg_pool": "Give back what is open when the program ends, and call pool.close() last.",
+    "asyncpg": "Give back what is open when the program ends, and await pool.close() last.",
+}
+_KEPT_BY_DESIGN = {"gql"}
+"""Libraries whose sessions are meant to stay connected: idle time says nothing there."""
 
 
 def collected(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -23,7 +34,7 @@ def collected(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 "proved",
                 f"A connection taken by {lease.owner} was dropped without being returned, after "
                 f"{seconds(lease.age_seconds)}; the garbage collector found it.",
-                _CLOSE_ASYNC if lease.owner.task else _CLOSE,
+                _CLOSE_HINTS.get(lease.library, _CLOSE_ASYNC if lease.owner.task else _CLOSE),
             )
 
 
@@ -67,6 +78,22 @@ def _over(snapshot: Snapshot, lease: Lease, grace: float) -> bool:
     return snapshot.final or min(lease.owner.ended_for, lease.user.ended_for) >= grace
 
 
+def given_back(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
+    """A fiber ended while holding, and its block gave the connection back: proved, and resolved at once."""
+    for lease in snapshot.leases:
+        if lease.returned and lease.remedy == "fiber":
+            finding = of_lease(
+                snapshot,
+                lease,
+                "leak.owner_ended",
+                "proved",
+                f"{sentence(lease.owner)} ended its fiber without returning its connection, held for "
+                f"{seconds(lease.age_seconds)}.",
+                "Return it inside the block: poolwatch.fiber gives back what was forgotten, at its end and not before.",
+            )
+            yield replace(finding, state="resolved", resolution="returned by poolwatch.fiber at the end")
+
+
 def process_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
     """The process ended with the lease out: proved."""
     if not snapshot.final:
@@ -80,7 +107,9 @@ def process_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 "proved",
                 f"Process {snapshot.process.pid} ended while {lease.user} still held a connection, taken "
                 f"{seconds(lease.age_seconds)} before.",
-                "Close what is open when the program ends, and call engine.dispose() last.",
+                _END_HINTS.get(
+                    lease.library, "Close what is open when the program ends, and call engine.dispose() last."
+                ),
             )
 
 
@@ -88,6 +117,8 @@ def overdue(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
     """Held longer than allowed and idle all that while: suspected."""
     for lease in snapshot.leases:
         if lease.returned or lease.collected or lease.executing or (lease.in_transaction and _sooner(config)):
+            continue
+        if lease.library in _KEPT_BY_DESIGN:
             continue
         if lease.idle_seconds >= config.overdue_after:
             yield of_lease(

@@ -9,8 +9,8 @@ from poolwatch.config import Config
 from poolwatch.detectors.facts import owners, pool_facts, pool_of, seconds, sentence
 from poolwatch.model import Finding, Json, Lease, Site, Snapshot, Waiter
 
-_SETTLED = 0.05
-"""A wait this old (seconds) began well before the leases of the same snapshot were read."""
+_SETTLED = 0.4
+"""A wait this old (seconds) is a standstill, not a short ``wait_for(pool.acquire(), …)`` that gives up."""
 
 
 def self_deadlock(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -39,7 +39,7 @@ def _standstills(snapshot: Snapshot) -> Iterator[tuple[str, list[Lease], list[Wa
                 yield pool, list(waiter.holders), waiters
                 break
         waiting = [waiter for waiter in waiters if not waiter.done and waiter.waited_seconds > _SETTLED]
-        holders = _holders(snapshot, pool)
+        holders = _holders(snapshot, pool, max((waiter.home for waiter in waiting), default=0))
         keys = [waiter.owner.key for waiter in waiting]
         if pool not in seen and waiting and _standstill(snapshot, pool, holders, keys):
             yield pool, holders, waiting
@@ -49,7 +49,10 @@ def _standstill(snapshot: Snapshot, pool: str, holders: Sequence[Lease], waiting
     """Tell whether a full pool is held only by those who wait for it, each still inside the call that holds."""
     state = pool_of(snapshot, pool)
     full = state is not None and state.limits.max is not None and len(holders) >= state.limits.max
-    return full and all(lease.attached and lease.user.key in waiting for lease in holders)
+    people = {lease.user.key for lease in holders}
+    if len(people) < len(holders):
+        return False  # somebody holds several: a leak or a greedy loop, which the holders' list shows better
+    return full and all(lease.attached and not lease.collected and lease.user.key in waiting for lease in holders)
 
 
 def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -61,7 +64,7 @@ def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
         if not starved or pool in deadlocked:
             continue
         longest = max(starved, key=lambda waiter: waiter.waited_seconds)
-        holders = list(longest.holders) or _holders(snapshot, pool)
+        holders = list(longest.holders) or _holders(snapshot, pool, longest.home)
         holders.sort(key=lambda lease: -lease.age_seconds)
         timed_out = sum(waiter.timed_out for waiter in starved)
         outcome = f"{timed_out} timed out" if timed_out else "waits still"
@@ -105,7 +108,7 @@ def _blocks_itself(snapshot: Snapshot, waiter: Waiter, config: Config) -> bool:
     """Tell whether a blocked loop's own tasks hold the pool: then the blocked loop is the finding."""
     if not waiter.on_loop or waiter.waited_seconds < config.blocked_loop_after:
         return False
-    holders = waiter.holders or _holders(snapshot, waiter.pool)
+    holders = waiter.holders or _holders(snapshot, waiter.pool, waiter.home)
     return any(lease.user.thread_id == waiter.owner.thread_id for lease in holders)
 
 
@@ -150,8 +153,9 @@ def _holder(lease: Lease) -> Json:
     }
 
 
-def _holders(snapshot: Snapshot, pool: str) -> list[Lease]:
-    return [lease for lease in snapshot.leases if lease.pool == pool and not lease.returned and not lease.detached]
+def _holders(snapshot: Snapshot, pool: str, home: int) -> list[Lease]:
+    held = (lease for lease in snapshot.leases if lease.pool == pool and not lease.returned and not lease.detached)
+    return [lease for lease in held if home in (0, lease.home)]
 
 
 def _by_pool(waiters: Iterable[Waiter]) -> dict[str, list[Waiter]]:

@@ -37,7 +37,7 @@ class Witness:
         if not due:
             return
         handles = {key: lease for lease in due if (key := _handle_id(lease)) is not None}
-        living = reach.by_living_frames(set(handles), get_ident())
+        living = reach.by_living_frames(set(handles))
         paths = reach.by_modules(set(handles) - living)
         for key, lease in handles.items():
             path, only_dead = paths.get(key, (None, False))

@@ -13,6 +13,7 @@ import gc
 import sys
 import types
 import weakref
+from collections import deque
 from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
@@ -29,6 +30,9 @@ _OPAQUE = (
     types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, asyncio.AbstractEventLoop,
     weakref.ref, str, bytes, bytearray, int, float, complex, bool, type(None), type(...),
 )  # fmt: skip
+_BOOKS = {"PoolConnectionHolder"}
+"""Classes with which a pool keeps account of what it has lent: reaching a handle by them is holding nothing."""
+_SUSPENDABLE = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 _DEAD = (types.FrameType, types.TracebackType)
 _LOOP_QUEUES = ("_ready", "_scheduled")
 """What asyncio's own loops will call: a close that is scheduled reaches its connection from there."""
@@ -55,10 +59,10 @@ class _Node:
         return "".join(reversed(labels))
 
 
-def by_living_frames(targets: set[int], own_thread: int) -> set[int]:
+def by_living_frames(targets: set[int]) -> set[int]:
     """Give those ids of ``targets`` that the frame of a living thread, task or greenlet reaches."""
     found: set[int] = set()
-    for roots in _living_roots(own_thread):
+    for roots in _living_roots():
         found |= _walk(roots, targets - found, _LIVING, _NOT_SOMEBODY).keys()
     return found
 
@@ -76,27 +80,32 @@ def _walk(
     """Walk breadth first from ``roots``; gives the path to each target found."""
     budget, depth = bounds
     found: dict[int, str] = {}
-    level = list(roots)
-    seen = {id(node.subject) for node in level}
+    seen: set[int] = set()
     until = monotonic() + _MAX_SECONDS
+    level, below = deque(roots), deque[_Node]()
     steps = 0
-    while level and targets - found.keys() and budget > 0 and monotonic() < until:
-        below: list[_Node] = []
-        for node in level:
+    candidates = iter(level)
+    while targets - found.keys():
+        for node in candidates:
             steps += 1
             if steps % _SLICE == 0:
+                if steps > budget or monotonic() > until:
+                    return found
                 sleep(0)
-            for child in _children(node):
-                if id(child.subject) in targets:
-                    found.setdefault(id(child.subject), child.path())
-                elif id(child.subject) not in seen and not isinstance(child.subject, opaque) and child.depth < depth:
-                    seen.add(id(child.subject))
-                    below.append(child)
-            budget -= 1
-            if budget <= 0:
-                break
-        level = below
+            if id(node.subject) in targets:
+                found.setdefault(id(node.subject), node.path())
+            elif id(node.subject) not in seen and _goes_on(node, opaque, depth):
+                seen.add(id(node.subject))
+                below.append(node)
+        if not below:
+            return found
+        candidates = _children(below.popleft())
     return found
+
+
+def _goes_on(node: _Node, opaque: tuple[type, ...], depth: int) -> bool:
+    subject = node.subject
+    return not isinstance(subject, opaque) and type(subject).__name__ not in _BOOKS and node.depth < depth
 
 
 def _children(node: _Node) -> Iterator[_Node]:
@@ -111,9 +120,17 @@ def _children(node: _Node) -> Iterator[_Node]:
                 yield _Node(value, f"[{index}]", node)
     else:
         names = _attributes(subject)
-        for value in gc.get_referents(subject):
+        for value in _referents(subject):
             if not isinstance(value, _OPAQUE):
                 yield _Node(value, names.get(id(value), _step_label(value)), node)
+
+
+def _referents(subject: Any) -> list[Any]:
+    found = gc.get_referents(subject)
+    if sys.version_info < (3, 11) and isinstance(subject, _SUSPENDABLE):
+        # later versions give a generator's locals as its own referents
+        found += [value for frame in found if isinstance(frame, types.FrameType) for value in gc.get_referents(frame)]
+    return found
 
 
 def _attributes(subject: Any) -> dict[int, str]:
@@ -150,10 +167,9 @@ def _module_roots() -> Iterator[_Node]:
                     yield _Node(value, f"{name}.{key}", None)
 
 
-def _living_roots(own_thread: int) -> Iterator[list[_Node]]:
-    for ident, frame in sys._current_frames().items():
-        if ident != own_thread:
-            yield [_Node(value, "", None) for value in _locals_of(frame)]
+def _living_roots() -> Iterator[list[_Node]]:
+    for frame in sys._current_frames().values():
+        yield [_Node(value, "", None) for value in _locals_of(_not_ours(frame))]
     for task in _tasks():
         yield [_Node(coroutine, "", None) for coroutine in _chain(task.get_coro())]
     for loop in actor.loops():
@@ -188,6 +204,13 @@ def _locals_of(frame: types.FrameType | None) -> Iterator[Any]:
         if frame.f_code.co_flags & 2:  # CO_NEWLOCALS: not a module's or a class body's frame
             yield from _fast_locals(frame)
         frame = frame.f_back
+
+
+def _not_ours(frame: types.FrameType | None) -> types.FrameType | None:
+    """Skip poolwatch's own innermost frames: nothing of the watcher's, but the host's that asked for a look."""
+    while frame is not None and frame.f_code.co_filename.startswith(stack.OUR_FOLDER):
+        frame = frame.f_back
+    return frame
 
 
 def _fast_locals(frame: types.FrameType) -> list[Any]:

@@ -59,6 +59,7 @@ FINDINGS_TOTAL = Name(
 LEASES = _own(
     "leases", "gauge", "{lease}", "Leases out now, by what owns them (thread, task, greenlet).", "pool", "owner"
 )
+PROCESS_LEASES = _own("process_leases", "gauge", "{lease}", "Leases out now, by the process's slot.", "process")
 OLDEST_LEASE = _own("oldest_lease_seconds", "gauge", "s", "Age of the oldest lease that is out.", "pool")
 HAND_OFFS = _own(
     "hand_offs_total", "counter", "{hand_off}", "Leases used by another than their owner, orderly.", "pool"
@@ -68,6 +69,10 @@ SITE_USE = _own("site_use_seconds_total", "counter", "s", "Time leases taken at 
 SITE_BUSY = _own(
     "site_busy_seconds_total", "counter", "s", "Time leases taken at a site ran statements.", "pool", "site"
 )
+SCOPE_LEASES = _own("scope_leases_total", "counter", "{lease}", "Leases that ended flows of a name took.", "scope")
+SCOPE_WAIT = _own("scope_wait_seconds_total", "counter", "s", "Time ended flows of a name waited for pools.", "scope")
+SCOPE_USE = _own("scope_use_seconds_total", "counter", "s", "Time leases of ended flows of a name were out.", "scope")
+SCOPE_BUSY = _own("scope_busy_seconds_total", "counter", "s", "Time leases of ended flows ran statements.", "scope")
 HOOK_ERRORS = _own("hook_errors_total", "counter", "{error}", "Errors inside poolwatch's hooks.", "hook")
 DROPPED = _own("dropped_total", "counter", "{item}", "What was dropped because a limit was reached.", "what")
 WATCHER_CPU = _own("watcher_cpu_seconds_total", "counter", "s", "CPU time that the watcher itself has used.")
@@ -75,7 +80,7 @@ BUILD_INFO = _own("build_info", "gauge", "{build}", "Always 1; the versions are 
 
 NAMES: tuple[Name, ...] = (
     COUNT, IDLE_MAX, IDLE_MIN, MAX, PENDING, TIMEOUTS, CREATE_TIME, WAIT_TIME, USE_TIME,
-    FINDINGS, FINDINGS_TOTAL, LEASES, OLDEST_LEASE, HAND_OFFS, SITE_CHECKOUTS, SITE_USE, SITE_BUSY,
-    HOOK_ERRORS, DROPPED, WATCHER_CPU, BUILD_INFO,
+    FINDINGS, FINDINGS_TOTAL, LEASES, PROCESS_LEASES, OLDEST_LEASE, HAND_OFFS, SITE_CHECKOUTS, SITE_USE, SITE_BUSY,
+    SCOPE_LEASES, SCOPE_WAIT, SCOPE_USE, SCOPE_BUSY, HOOK_ERRORS, DROPPED, WATCHER_CPU, BUILD_INFO,
 )  # fmt: skip
 """Every metric, in the order in which it is given and documented."""

@@ -19,6 +19,7 @@ from prometheus_client.core import (
 
 from poolwatch.export import names
 from poolwatch.export.names import Name
+from poolwatch.export.scopes import ScopeChoice
 from poolwatch.model import Json
 
 OWNER_KINDS = ("thread", "task", "greenlet")
@@ -78,6 +79,7 @@ class SiteChoice:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._chosen: set[tuple[str, str]] = set()
+        self.scopes = ScopeChoice()
 
     def label(self, sites: Iterable[Json]) -> list[tuple[tuple[str, str], Json]]:
         """Give (pool, site) labels for the totals in ``sites``; the longest users are chosen first."""
@@ -99,7 +101,10 @@ def families(report: Json, sites: SiteChoice | None = None) -> Iterator[Metric]:
     yield from _pools(_by_name(report["pools"]))
     yield from _findings(report)
     yield from _leases(_by_name(report["pools"]))
-    yield from _sites((sites or SiteChoice(MAX_SITES)).label(report.get("sites", ())))
+    yield _family(names.PROCESS_LEASES, _by_process(report))
+    sites = sites or SiteChoice(MAX_SITES)
+    yield from _sites(sites.label(report.get("sites", ())))
+    yield from (_family(name, sums.items()) for name, sums in sites.scopes.sums(report.get("scopes", ())))
     yield from _processes(report["processes"])
 
 
@@ -137,6 +142,19 @@ def _leases(pools: Pools) -> Iterator[Metric]:
     oldest = [((name,), max(pool.get("oldest_lease_seconds", 0) for pool in group)) for name, group in pools.items()]
     yield _family(names.OLDEST_LEASE, oldest)
     yield _family(names.HAND_OFFS, _sums(pools, "hand_offs_total"))
+
+
+def _by_process(report: Json) -> Values:
+    """Give the leases of each slot; one process alone has slot 0, of several those count that were given one."""
+    processes = report["processes"]
+    slots = {process["pid"]: process["slot"] for process in processes if "slot" in process}
+    if not slots and len(processes) == 1:
+        slots = {processes[0]["pid"]: 0}
+    leases: Counter[str] = Counter(dict.fromkeys(map(str, slots.values()), 0))
+    for pool in report["pools"]:
+        if pool["pid"] in slots:
+            leases[str(slots[pool["pid"]])] += sum(pool.get("leases_by_owner", {}).values())
+    return (((slot,), count) for slot, count in leases.items())
 
 
 def _findings(report: Json) -> Iterator[Metric]:

@@ -63,9 +63,10 @@ class _Loader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         assert module.__spec__ is not None
+        name = module.__name__  # a module may rename itself, as gevent's do
         module.__spec__.loader = module.__loader__ = self._own
         self._own.exec_module(module)
-        for call in _waiting.pop(module.__name__, []):
+        for call in _waiting.pop(name, []):
             call()
 
 

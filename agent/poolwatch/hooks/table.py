@@ -12,7 +12,18 @@ from poolwatch.ledger import Ledger
 TABLE: tuple[tuple[str, str, str], ...] = (
     ("sqlalchemy", "sqlalchemy", "poolwatch.hooks.sqlalchemy:install"),
     ("sqlalchemy", "sqlalchemy.orm", "poolwatch.hooks.sqlalchemy.sessions:install"),
+    ("psycopg_pool", "psycopg_pool", "poolwatch.hooks.psycopg_pool:install"),
+    ("asyncpg", "asyncpg", "poolwatch.hooks.asyncpg:install"),
     ("gql", "gql.client", "poolwatch.hooks.gql:install"),
+    ("starlette", "starlette.applications", "poolwatch.hooks.starlette:install"),
+    ("uvicorn", "uvicorn.config", "poolwatch.hooks.uvicorn:install"),
+    ("flask", "flask.app", "poolwatch.hooks.flask:install"),
+    ("gunicorn", "gunicorn.workers.base", "poolwatch.hooks.gunicorn:install"),
+    ("celery", "celery.signals", "poolwatch.hooks.celery:install"),
+    ("executors", "concurrent.futures.thread", "poolwatch.hooks.executors:install"),
+    ("threads", "threading", "poolwatch.hooks.threads:install"),
+    ("gevent", "gevent.greenlet", "poolwatch.hooks.gevent:install"),
+    ("opentelemetry", "opentelemetry.trace", "poolwatch.hooks.opentelemetry:install"),
 )
 """(name in the ``hooks`` option, module to wait for, installer)."""
 

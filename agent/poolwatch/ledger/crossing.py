@@ -7,14 +7,17 @@ neither had ended, neither descends from the other, neither waited for the other
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from poolwatch.errors import CrossingError
+from poolwatch.ledger.explain import explain
 from poolwatch.ledger.records import Event, Lease, Pool, Trail
 from poolwatch.senses import flow as senses_flow
 from poolwatch.senses import whereabouts
 from poolwatch.senses.actor import Actor, current
 from poolwatch.senses.flow import Scope, Strand, current_scope, own_strand
+from poolwatch.senses.route import Course, Route, contradicts, current_course, words
 from poolwatch.senses.stack import Raw
 
 if TYPE_CHECKING:
@@ -27,25 +30,30 @@ def of_use(ledger: Ledger, lease: Lease, me: Actor) -> None:
     if victim is None or victim.has_ended():
         return
     lease.conn.hand_offs += 1
-    _report_overlap(ledger, lease, victim, me)
+    _report_overlap(ledger, lease, victim, me, report)
 
 
 def on_return(ledger: Ledger, lease: Lease) -> None:
-    """Report a connection given back by one actor while another executes in it."""
+    """Report a connection given back by one actor while another executes in it; never raises.
+
+    An error at the return would lose the slot for good.
+    """
     conn, me = lease.conn, current()
     if conn.pool.shared:
         return
     inside, conn.inside = conn.inside, None
     if inside is not None and inside is not me and not inside.has_ended():
-        _report_overlap(ledger, lease, inside, me)
+        _report_overlap(ledger, lease, inside, me, note)
 
 
-def _report_overlap(ledger: Ledger, lease: Lease, victim: Actor, me: Actor) -> None:
+def _report_overlap(
+    ledger: Ledger, lease: Lease, victim: Actor, me: Actor, tell: Callable[[Ledger, Event], None]
+) -> None:
     stacks = whereabouts.stack_of(victim, 16), ledger.here(3)
     _trail(lease).reported = True
     kinds = ("concurrent", "session") if lease.more.session else ("concurrent",)
     for kind in kinds:
-        report(ledger, Event(kind, lease.conn.pool, lease, (victim, stacks[0]), (me, stacks[1])))
+        tell(ledger, Event(kind, lease.conn.pool, lease, (victim, stacks[0]), (me, stacks[1])))
 
 
 def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
@@ -137,7 +145,7 @@ def of_loop(ledger: Ledger, lease: Lease) -> None:
     """Report a connection opened on one event loop and lent on another."""
     conn = lease.conn
     here = lease.owner.loop
-    if conn.loop is None or conn.reported:
+    if conn.loop is None or (conn.reported and not is_strict(ledger, conn.pool)):
         return
     conn.reported = True
     event = Event("loop", conn.pool, lease, (lease.owner, lease.stack), (lease.owner, ledger.here(4)))
@@ -146,16 +154,41 @@ def of_loop(ledger: Ledger, lease: Lease) -> None:
     report(ledger, event)
 
 
-def report(ledger: Ledger, event: Event) -> None:
-    """Queue a crossing for the watcher; in strict mode raise it to the caller."""
+def of_route(ledger: Ledger, pool: Pool) -> None:
+    """Report a checkout from a pool whose tag contradicts the route in force, or the one the starter was on."""
+    marks, course = pool.marks, current_course()
+    if marks is None or marks.route is None or course is None or not contradicts(course.route, marks.route):
+        return
+    me, here = current(), ledger.here(1)
+    giver = (me, here) if course.giver is None else (course.giver, course.stack)
+    event = Event("route", pool, None, (me, here), giver)
+    event.overlap = False
+    event.detail = _of_route(course, marks.route)
+    report(ledger, event)
+
+
+def _of_route(course: Course, tag: Route) -> str:
+    pool = f"the pool is tagged {words(tag)}"
+    if course.followed or course.giver is None:
+        return f"the route in force is {words(course.route)}, {pool}"
+    giver = f"{course.giver.kind} {course.giver.name}"
+    return f"the route {words(course.route)} of {giver}, which started it, was not inherited; {pool}"
+
+
+def is_strict(ledger: Ledger, pool: Pool) -> bool:
+    """Tell whether crossings on ``pool`` raise."""
+    return ledger.strict or (pool.marks is not None and pool.marks.strict)
+
+
+def note(ledger: Ledger, event: Event) -> None:
+    """Queue a crossing for the watcher."""
     ledger.events.append(event)
     if event.lease is not None:
         event.lease.site.hot = True
-    if ledger.strict:
+
+
+def report(ledger: Ledger, event: Event) -> None:
+    """Queue a crossing for the watcher; in strict mode raise it to the caller."""
+    note(ledger, event)
+    if is_strict(ledger, event.pool):
         raise CrossingError(explain(event))
-
-
-def explain(event: Event) -> str:
-    """Say in one line who met whom."""
-    what = event.detail or f"{event.culprit.kind} {event.culprit.name!r} met {event.victim.kind} {event.victim.name!r}"
-    return f"crossing.{event.kind} on pool {event.pool.name!r}: {what}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Callable, Coroutine
+from itertools import count
 from sys import _getframe
 from time import monotonic
 from types import FrameType
@@ -19,9 +21,13 @@ from poolwatch.senses.stack import Raw, inside, outside, raw
 
 QUEUE = 131_072
 """Entries kept for the watcher in each queue; the oldest beyond are lost."""
+_MOST_POOLS = 1000
 _FULL_STACKS = 4
 _SAMPLE_MASK = 63
 _gone: deque[Lease] = deque(maxlen=QUEUE)
+Closer = Callable[[Any], "Coroutine[Any, Any, object] | None"]
+Refiller = Callable[[Lease], bool]
+"""Closers return what is to be awaited on the pool's own loop, or None where all is done."""
 
 
 def _handle_gone(lease: Lease) -> None:
@@ -34,7 +40,9 @@ def _handle_gone(lease: Lease) -> None:
 class Ledger:
     """Leases, waits and crossings of this process."""
 
-    def __init__(self, *, stack_depth: int = 16, max_sites: int = 1000, strict: bool = False) -> None:
+    def __init__(
+        self, *, stack_depth: int = 16, max_sites: int = 1000, strict: bool = False, protect_fork: bool = False
+    ) -> None:
         self.conns: dict[int, Conn] = {}
         """By id of the library's own record of the connection."""
         self.detached: dict[int, Lease] = {}
@@ -58,6 +66,13 @@ class Ledger:
         self.child = False
         """True in a process that was forked while watched."""
         self.strict = strict
+        self.protect_fork = protect_fork
+        self.closers: dict[str, Closer] = {}
+        """By library: gives the handle of a lease back to its pool."""
+        self.refillers: dict[str, Refiller] = {}
+        """By library: makes good the slot of a lease that was collected, and tells whether it had to."""
+        self.remedied: deque[str] = deque(maxlen=QUEUE)
+        """Names of the remedies that were applied."""
         self._depth = stack_depth
         self._max_sites = max_sites
         self._other = Site(None, 0)
@@ -81,6 +96,7 @@ class Ledger:
         lease.stack = ()
         if strand.scope is not None and (scope := flow.current_scope()) is not None:
             lease.own().scope = scope
+            scope.took = True
         if flow.trace_id is not None and (trace := flow.trace_id()):
             lease.own().trace = trace
         frame: FrameType | None = _getframe(depth + 1)
@@ -151,7 +167,7 @@ class Ledger:
             crossing.of_use(self, lease, me)
         elif lease.user is not me and not conn.pool.shared:
             crossing.user_changed(self, lease, me)
-        if conn.foreign and not conn.reported:
+        if conn.foreign and (not conn.reported or crossing.is_strict(self, conn.pool)):
             crossing.of_process(self, lease, me)
         lease.user = conn.inside = me
         lease.statement = statement
@@ -173,25 +189,47 @@ class Ledger:
         site = self.sites[id(code), offset] = Site(code, offset)  # type: ignore[arg-type]
         return site
 
-    def unique_name(self, name: str) -> str:
-        """Give ``name``, numbered where a living pool has it already."""
-        taken = {pool.name for pool in list(self.pools.values())}
-        number = 2
-        unique = name
-        while unique in taken:
-            unique, number = f"{name}#{number}", number + 1
-        return unique
+    def pool_for(self, name: str, library: str, cls: str) -> Pool:
+        """Give the entry for a pool seen for the first time.
 
-    def blocked(self, pool: Pool, on_loop: bool) -> Wait:
-        """Record that whoever runs here begins to wait for ``pool``; end it with ``unblocked``."""
-        wait = Wait(pool, current(), on_loop, self.here(2))
+        One that was thrown away and had the same name goes on in it, so that an engine per request is one pool;
+        where one of that name lives, the new one is numbered.
+        """
+        self.forget_homeless()
+        housed = self._housed()
+        same = [
+            pool for pool in list(self.pools.values()) if (pool.base, pool.library, pool.cls) == (name, library, cls)
+        ]
+        pool = next((pool for pool in same if pool.key not in housed), None)
+        if pool is None:
+            pool = Pool(self._unique(name), library, cls)
+            pool.base = name
+            self.pools[pool.key] = pool
+        return pool
+
+    def _unique(self, name: str) -> str:
+        taken = {pool.name for pool in list(self.pools.values())}
+        return next(unique for n in count(1) if (unique := name if n == 1 else f"{name}#{n}") not in taken)
+
+    def _housed(self) -> set[int]:
+        """Give the keys of logical pools that have a pool object, a connection or a lease."""
+        housed = {home.pool.key for home in list(self.homes.values())}
+        housed |= {conn.pool.key for conn in list(self.conns.values())}
+        return housed | {lease.conn.pool.key for lease in list(self.detached.values())}
+
+    def blocked(self, pool: Pool, on_loop: bool, home: int = 0) -> Wait:
+        """Record that whoever runs here begins to wait for ``pool``; end it with ``unblocked``.
+
+        ``home`` is the serial of the pool object, where the logical pool may have had several.
+        """
+        wait = Wait(pool, current(), on_loop, self.here(2), home)
         self.waits[id(wait)] = wait
         return wait
 
     def unblocked(self, wait: Wait, timed_out: bool) -> None:
         """Record that a wait is over; a timeout keeps who held and who waited at that moment."""
         if timed_out:
-            wait.holders = tuple(lease for lease in self.out() if lease.conn.pool is wait.pool)
+            wait.holders = tuple(lease for lease in self.out() if wait.is_held_by(lease))
             wait.waiting = tuple(w.owner for w in list(self.waits.values()) if w.pool is wait.pool)
             wait.timed_out = True
         self.waits.pop(id(wait), None)
@@ -203,11 +241,14 @@ class Ledger:
         return raw(outside(depth), self._depth)
 
     def forget_homeless(self) -> None:
-        """Drop the connections of pool objects that were thrown away, and logical pools without any left."""
+        """Drop the connections of pool objects that were thrown away; their pools' sums stay, within bounds."""
         while self.homeless:
-            was, number = self.homeless.popleft()
+            try:
+                was, number = self.homeless.popleft()
+            except IndexError:
+                return
             if was in self.homes and self.homes[was].serial == number:
-                del self.homes[was]
+                self.homes.pop(was, None)
             for key, conn in list(self.conns.items()):
                 if conn.home == number and conn.lease is None:
                     self.conns.pop(key, None)
@@ -215,11 +256,11 @@ class Ledger:
             self._forget_pools()
 
     def _forget_pools(self) -> None:
-        kept = {home.pool.key for home in list(self.homes.values())}
-        kept |= {conn.pool.key for conn in list(self.conns.values())}
-        kept |= {lease.conn.pool.key for lease in list(self.detached.values())}
-        for key in [key for key in self.pools if key not in kept]:
-            del self.pools[key]
+        if len(self.pools) > _MOST_POOLS:
+            housed = self._housed()
+            for key in [key for key in list(self.pools) if key not in housed][: len(self.pools) - _MOST_POOLS]:
+                self.pools.pop(key, None)
+                self.dropped["pools"] = self.dropped.get("pools", 0) + 1
 
     def became_child(self, parent: int) -> None:
         """Begin anew in a forked child: what was open or out belongs to the process ``parent``."""
@@ -233,7 +274,7 @@ class Ledger:
         self.child = True
         self.detached.clear()
         self.waits.clear()
-        for queue in (self.notable, self.retired, self.waited, self.opened, self.events, self.gone):
+        for queue in (self.notable, self.retired, self.waited, self.opened, self.events, self.gone, self.remedied):
             queue.clear()
         self.dropped.clear()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from poolwatch.senses.actor import Actor, Loop
 from poolwatch.senses.flow import Scope, Strand, current_scope
+from poolwatch.senses.marks import Marks
 from poolwatch.senses.stack import Raw
 
 serial = count(1).__next__
@@ -18,11 +19,12 @@ serial = count(1).__next__
 class Pool:
     """One logical pool: a SQLAlchemy engine's pool keeps its entry over ``dispose()``."""
 
-    __slots__ = ("cls", "key", "library", "limits", "loop_bound", "name", "shared")
+    __slots__ = ("base", "cls", "key", "library", "limits", "loop_bound", "marks", "name", "shared")
 
     def __init__(self, name: str, library: str, cls: str) -> None:
         self.key = serial()
-        self.name = name
+        self.name = self.base = name
+        """``base`` is the name before it was numbered."""
         self.library = library
         self.cls = cls
         self.limits: tuple[int | None, int | None, float | None] = (None, None, None)
@@ -31,6 +33,8 @@ class Pool:
         """True where the class lends one connection to many by design."""
         self.loop_bound = False
         """True where using a connection on another loop than it was opened on is a fault."""
+        self.marks: Marks | None = None
+        """What the application said of it; None for most."""
 
 
 class Sums:
@@ -96,12 +100,14 @@ class Site:
 class More:
     """What few leases have: made when the first of it appears."""
 
-    __slots__ = ("detached", "foreign", "scope", "session", "trace", "trail")
+    __slots__ = ("detached", "foreign", "remedy", "scope", "session", "trace", "trail")
 
     def __init__(self) -> None:
         self.detached = False
         self.foreign = False
         """True where it was taken before a fork, by the parent."""
+        self.remedy: str | None = None
+        """What of poolwatch gives it back, in its owner's stead."""
         self.scope: Scope | None = None
         self.trace = 0
         """OpenTelemetry's trace id where it was taken; 0 where there is none."""
@@ -178,15 +184,17 @@ class Wait:
     """Somebody blocked on an empty pool."""
 
     __slots__ = (
-        "holders", "id", "on_loop", "owner", "pool", "scope", "since", "stack", "timed_out", "until", "waiting",
+        "holders", "home", "id", "on_loop", "owner", "pool", "scope", "since", "stack", "timed_out", "until", "waiting",
     )  # fmt: skip
 
-    def __init__(self, pool: Pool, owner: Actor, on_loop: bool, where: Raw) -> None:
+    def __init__(self, pool: Pool, owner: Actor, on_loop: bool, where: Raw, home: int) -> None:
         self.id = serial()
         self.pool = pool
         self.owner = owner
         self.on_loop = on_loop
         self.scope = current_scope()
+        if self.scope is not None:
+            self.scope.took = True
         self.stack = where
         self.since = monotonic()
         self.until = 0.0
@@ -195,6 +203,12 @@ class Wait:
         """What was out when the wait timed out."""
         self.waiting: tuple[Actor, ...] = ()
         """Who waited for the same pool when the wait timed out."""
+        self.home = home
+
+    def is_held_by(self, lease: Lease) -> bool:
+        """Tell whether ``lease`` takes a place in the pool waited for: not detached, not of one disposed of."""
+        conn = lease.conn
+        return conn.pool is self.pool and self.home in (0, conn.home) and not lease.more.detached
 
 
 class Event:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from poolwatch import model
+from poolwatch.ledger.flows import Flows
 from poolwatch.ledger.ledger import Ledger
 from poolwatch.ledger.records import BOUNDS, Conn, Event, Lease, Pool, Site, Sums, Wait
 
@@ -57,6 +58,10 @@ Sites = dict[tuple[int, Site], Sums]
 """What each site has cost each pool (by key)."""
 
 
+LONG_HOLD = 0.5
+"""Mean hold (seconds) of a site that a detector looks at."""
+
+
 @dataclass(slots=True)
 class News:
     """What happened since the last look."""
@@ -74,6 +79,7 @@ class Totals:
         self._gone: dict[int, PoolSums] = {}
         self._sites: Sites = {}
         self._news = News()
+        self.flows = Flows()
 
     def take_news(self) -> News:
         """Give what was drained since the last call and detectors have not seen."""
@@ -87,10 +93,14 @@ class Totals:
             _add(conn, _of(self._gone, conn.pool), self._sites)
         for wait in taken(ledger.waited):
             self._waited(wait)
+            self.flows.waited(wait)
             news.waited.append(wait)
         for pool, seconds in taken(ledger.opened):
             _of(self._gone, pool).creates.add(seconds)
-        news.returned.extend(taken(ledger.notable))
+        for lease in taken(ledger.notable):
+            self.flows.returned(lease)
+            news.returned.append(lease)
+        self.flows.settle()
         news.collected.extend(taken(ledger.gone))
         news.events.extend(taken(ledger.events))
 
@@ -148,3 +158,8 @@ def taken(queue: deque[Any]) -> Any:
             yield queue.popleft()
         except IndexError:
             return
+
+
+def long_held(sites: Sites) -> Sites:
+    """Give the sites that hold their connections for long, the only ones a detector has something to say of."""
+    return {key: sums for key, sums in sites.items() if sums.used > sums.returned * LONG_HOLD}

@@ -16,11 +16,11 @@ from poolwatch.model.findings import (
     grade_at_least,
 )
 from poolwatch.model.leases import Frame, Incident, Lease, Owner, OwnerKind, Site, Waiter
-from poolwatch.model.numbers import Histogram, Limits, PoolState, Process, SiteTotals
+from poolwatch.model.numbers import Histogram, Limits, PoolState, Process, ScopeTotals, SiteTotals
 from poolwatch.plain import Json, plain
 
 __all__ = [
-    "GRADES", "REPORT_VERSION", "STACKS", "Finding", "FindingTotal", "Frame", "Grade", "Histogram", "Incident", "Json", "Lease",
-    "Limits", "Owner", "OwnerKind", "PoolState", "Process", "Site", "SiteTotals", "Snapshot", "State", "Waiter",
-    "grade_at_least", "plain",
+    "GRADES", "REPORT_VERSION", "STACKS", "Finding", "FindingTotal", "Frame", "Grade", "Histogram", "Incident", "Json",
+    "Lease", "Limits", "Owner", "OwnerKind", "PoolState", "Process", "ScopeTotals", "Site", "SiteTotals", "Snapshot",
+    "State", "Waiter", "grade_at_least", "plain",
 ]  # fmt: skip

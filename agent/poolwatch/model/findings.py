@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from poolwatch.model.leases import Frame, Incident, Lease, Owner, Site, Waiter
-from poolwatch.model.numbers import PoolState, Process, SiteTotals
+from poolwatch.model.numbers import PoolState, Process, ScopeTotals, SiteTotals
 from poolwatch.plain import Json, plain
 
 Grade = Literal["proved", "probable", "suspected"]
@@ -87,6 +87,7 @@ class Snapshot:
     waiters: tuple[Waiter, ...] = ()
     incidents: tuple[Incident, ...] = ()
     sites: tuple[SiteTotals, ...] = ()
+    scopes: tuple[ScopeTotals, ...] = ()
     findings: tuple[Finding, ...] = ()
     findings_total: tuple[FindingTotal, ...] = ()
     final: bool = False
@@ -103,4 +104,5 @@ class Snapshot:
             "findings": plain(self.findings),
             "findings_total": plain(self.findings_total),
             "sites": plain(self.sites),
+            "scopes": plain(self.scopes),
         }

@@ -90,12 +90,16 @@ class Lease:
     last_use_stack: tuple[Frame, ...] = ()
     current_stack: tuple[Frame, ...] = ()
     release_stack: tuple[Frame, ...] = ()
+    home: int = 0
+    """Serial of the pool object it belongs to; a pool that is disposed of goes on as another object."""
     attached: bool = True
     """False once the call or context in which it was taken is over, though its thread lives."""
     returned: bool = False
     foreign: bool = False
     scope_ended_for: float = 0.0
     """Seconds since the flow it was taken in was over; 0 while it goes on, and where nobody named one."""
+    remedy: str | None = None
+    """What of poolwatch gave it back in its owner's stead."""
     scope_must_return: bool = False
     """True where that flow may hand nothing on: a test, or a block that expects no leaks."""
     JSON: ClassVar = (
@@ -114,6 +118,8 @@ class Waiter:
     id: int = 0
     on_loop: bool = False
     """True where a blocking wait runs on an event loop's thread."""
+    home: int = 0
+    """Serial of the pool object waited for; 0 where the pool has only one."""
     timed_out: bool = False
     done: bool = False
     site: Site | None = None

@@ -63,6 +63,21 @@ class SiteTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class ScopeTotals:
+    """What the flows of one name have cost so far, once they ended: requests of a route, runs of a job."""
+
+    name: str
+    flows_total: int = 0
+    """Those that took a connection or waited for one."""
+    leases_total: int = 0
+    most_at_once: int = 0
+    """Connections that one such flow held at one time."""
+    wait_seconds_total: float = 0.0
+    use_seconds_total: float = 0.0
+    busy_seconds_total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """One process that poolwatch rode in."""
 
@@ -77,5 +92,7 @@ class Process:
     """Hook name to "hooked", "not imported", "off" or "failed: why"."""
     hook_errors: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    remedies: dict[str, int] = field(default_factory=dict)
+    """Remedy to how often it was applied: fiber, collected, owner_ended, protect_fork."""
     watcher_cpu_seconds: float = 0.0
     seen_at: float = 0.0

@@ -25,7 +25,8 @@ except ImportError:  # greenlet is optional for the host, so it is for us
     getcurrent = None
 
 _serial = count(1).__next__
-_MAIN_IDENT = threading.main_thread().ident
+_IN_MAIN = threading.current_thread() is threading.main_thread()
+_MAIN_IDENT = get_ident() if _IN_MAIN else threading.main_thread().ident
 
 if sys.version_info >= (3, 12):
     from asyncio import current_task as _current_task
@@ -136,6 +137,11 @@ def current() -> Actor:
         return _here.actor  # type: ignore[no-any-return]
     except AttributeError:
         return _thread()
+
+
+def of_greenlet(greenlet: Any) -> Actor:
+    """Give the actor of a greenlet of this thread; of one that is not known, the thread."""
+    return _greenlets.get(id(greenlet)) or _thread()
 
 
 def current_loop() -> Loop | None:

@@ -27,7 +27,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 class Scope:
     """One named flow: a request, a job, a test."""
 
-    __slots__ = ("_name", "attributes", "ended", "must_return", "parent", "root", "serial")
+    __slots__ = ("_name", "attributes", "ended", "must_return", "parent", "root", "serial", "took")
 
     def __init__(self, name: str, attributes: dict[str, object] | None = None, parent: Scope | None = None) -> None:
         self._name = name
@@ -40,6 +40,8 @@ class Scope:
         """When it ended; monotonic seconds, 0 while it goes on."""
         self.must_return = False
         """True where everything taken in it must be back when it ends: nothing may be handed on."""
+        self.took = False
+        """True once a lease was taken or waited for in it."""
 
     @property
     def name(self) -> str:
@@ -57,6 +59,13 @@ class Scope:
                 return since
             scope = scope.parent
         return since
+
+    def is_in(self, other: Scope) -> bool:
+        """Tell whether this is ``other`` or a scope within it."""
+        scope: Scope | None = self
+        while scope is not None and scope is not other:
+            scope = scope.parent
+        return scope is other
 
     def must_be_back(self) -> bool:
         """Tell whether this or a scope around it has ended that hands nothing on."""
@@ -158,7 +167,8 @@ class Block:
 
     def __call__(self, function: _Function) -> _Function:
         """Make every call of ``function`` a scope of its own."""
-        return _decorated(function, lambda: Block(self._name, self._attributes))
+        decorated: _Function = _decorated(function, lambda: Block(self._name, self._attributes))
+        return decorated
 
 
 def _decorated(function: Any, block: Callable[[], Block]) -> Any:

@@ -31,8 +31,8 @@ POOL_LIBRARIES = {
 
 _STDLIB = tuple({os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
 _LIBRARY_PARTS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_DEMO_FOLDER = os.path.join(_OUR_FOLDER, "demo", "")
+OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_DEMO_FOLDER = os.path.join(OUR_FOLDER, "demo", "")
 _BRIDGES = {"contextlib.py"}
 _hooked_folders: list[str] = []
 
@@ -55,7 +55,7 @@ def treat_as_inside(folder: str) -> None:
 
 
 def _is_pool_library(file: str) -> bool:
-    if file.startswith((_OUR_FOLDER, "<frozen", "<sqlalchemy")):
+    if file.startswith((OUR_FOLDER, "<frozen", "<sqlalchemy")):
         return not file.startswith(_DEMO_FOLDER)
     if file.startswith(tuple(_hooked_folders)):
         return True
@@ -68,7 +68,7 @@ def _is_pool_library(file: str) -> bool:
 @lru_cache(maxsize=10_000)
 def is_library(file: str) -> bool:
     """Tell whether a file belongs to the standard library or an installed package, not to the application."""
-    if file.startswith(_OUR_FOLDER):
+    if file.startswith(OUR_FOLDER):
         return not file.startswith(_DEMO_FOLDER)
     if file.startswith("<") or any(part in file for part in _LIBRARY_PARTS):
         return file not in {"<string>", "<stdin>"}
@@ -83,15 +83,15 @@ def outside(depth: int) -> FrameType | None:
     frame: FrameType | None = _getframe(depth + 1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not inside[file] and not (file == "<string>" and _generated(frame)):
+        if not inside[file] and not generated(frame):
             return frame
         frame = frame.f_back
     return _behind_greenlet()
 
 
-def _generated(frame: FrameType) -> bool:
+def generated(frame: FrameType) -> bool:
     """Tell whether code named "<string>" was made by a library (SQLAlchemy 2.0 does), not given by ``python -c``."""
-    return frame.f_globals.get("__name__") != "__main__"
+    return frame.f_code.co_filename == "<string>" and frame.f_globals.get("__name__") != "__main__"
 
 
 def _behind_greenlet() -> FrameType | None:

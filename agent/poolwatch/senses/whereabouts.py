@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from types import CodeType, FrameType
+from types import FrameType
 
 from poolwatch.senses import stack
 from poolwatch.senses.actor import Actor
@@ -47,15 +47,15 @@ def _chain(frame: FrameType | None) -> list[FrameType]:
 
 def stack_of(actor: Actor, depth: int) -> stack.Raw:
     """Give the raw stack where ``actor`` is now, from its first application frame, else from outside the libraries."""
-    frames = [(frame.f_code, frame.f_lasti) for frame in frames_of(actor)]
+    frames = [frame for frame in frames_of(actor) if not stack.generated(frame)]
     start = _first(frames, stack.is_library)
     if start is None:
         start = _first(frames, stack.inside.__getitem__) or 0
-    return tuple(frames[start : start + depth])
+    return tuple((frame.f_code, frame.f_lasti) for frame in frames[start : start + depth])
 
 
-def _first(frames: list[tuple[CodeType, int]], passed: Callable[[str], bool]) -> int | None:
-    return next((i for i, (code, _) in enumerate(frames) if not passed(code.co_filename)), None)
+def _first(frames: list[FrameType], passed: Callable[[str], bool]) -> int | None:
+    return next((i for i, frame in enumerate(frames) if not passed(frame.f_code.co_filename)), None)
 
 
 def waits_for_others(actor: Actor) -> bool:

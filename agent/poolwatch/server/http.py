@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from urllib.parse import urlsplit
@@ -22,9 +23,37 @@ class Response:
 Table = Mapping[str, Callable[[], Response]]
 
 
-def respond(head: bytes, table: Table, hosts: frozenset[str] | None) -> bytes:
-    """Give the whole response to a request: by its path from ``table``, where it names one of ``hosts`` (None: any)."""
-    return _Exchange(head, table, hosts).wfile.getvalue()
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask: requests to one of ``hosts`` (None: any) that carry ``token`` (None: none is needed)."""
+
+    hosts: frozenset[str] | None = None
+    token: str | None = field(default=None, repr=False)
+    free: frozenset[str] = frozenset({"/healthz"})
+    """Paths that tell nothing and need no token."""
+
+    def knows(self, host: str) -> bool:
+        """Tell whether a Host header names one of ``hosts``."""
+        try:
+            return self.hosts is None or urlsplit(f"//{host}").hostname in self.hosts
+        except ValueError:
+            return False
+
+    def admits(self, path: str, authorization: str) -> bool:
+        """Tell whether an Authorization header opens ``path``; compares in a time that tells nothing of the token."""
+        if self.token is None or path in self.free:
+            return True
+        scheme, _, given = authorization.partition(" ")
+        known = compare_digest(given.strip().encode("utf-8", "replace"), self.token.encode())
+        return known and scheme.lower() == "bearer"
+
+
+def respond(head: bytes, table: Table, access: Access) -> bytes:
+    """Give the whole response to a request: by its path from ``table``, where ``access`` allows it."""
+    return _Exchange(head, table, access).wfile.getvalue()
+
+
+_NO_TOKEN = Response(b"401 a token is needed\n", status=401, headers={"WWW-Authenticate": "Bearer"})
 
 
 class _Exchange(BaseHTTPRequestHandler):
@@ -34,20 +63,24 @@ class _Exchange(BaseHTTPRequestHandler):
     error_message_format = "%(code)d %(message)s\n"
     error_content_type = "text/plain; charset=utf-8"
 
-    def __init__(self, head: bytes, table: Table, hosts: frozenset[str] | None) -> None:
+    def __init__(self, head: bytes, table: Table, access: Access) -> None:
         # Not the base's: that one wants a socket.
         self.rfile = BytesIO(head)
         self.wfile = BytesIO()
         self._table = table
-        self._hosts = hosts
+        self._access = access
         self.handle()
 
     def do_GET(self) -> None:
-        if not all(map(self._known, self.headers.get_all("Host", []))):
+        path = self.path.partition("?")[0]
+        if not all(map(self._access.knows, self.headers.get_all("Host", []))):
             # A page of another site that has its name resolved to 127.0.0.1 would read the report.
             self.send_error(403, "this host name is not served")
             return
-        endpoint = self._table.get(self.path.partition("?")[0])
+        if not self._access.admits(path, self.headers.get("Authorization", "")):
+            self._send(_NO_TOKEN)
+            return
+        endpoint = self._table.get(path)
         if endpoint is None:
             self.send_error(404)
         else:
@@ -59,12 +92,6 @@ class _Exchange(BaseHTTPRequestHandler):
         self.send_error(405, "only GET and HEAD")
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse
-
-    def _known(self, host: str) -> bool:
-        try:
-            return self._hosts is None or urlsplit(f"//{host}").hostname in self._hosts
-        except ValueError:
-            return False
 
     def _send(self, response: Response) -> None:
         self.send_response(response.status)

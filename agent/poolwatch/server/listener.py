@@ -8,11 +8,15 @@ from __future__ import annotations
 import _socket
 import os
 import select
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from poolwatch.native import Alarm, original, sleep, start_new_thread
+
+if TYPE_CHECKING:  # a host that is monkey-patched later wants to be the first who imports it
+    from ssl import SSLContext
 
 MAX_CONNECTIONS = 8
 """Connections served at a time; what comes beyond is closed at once."""
@@ -26,8 +30,9 @@ _PAUSE = 0.5
 class Listener:
     """Accepts on ``host:port`` and gives each request's head to ``respond``, while started and until closed."""
 
-    def __init__(self, host: str, port: int, respond: Callable[[bytes], bytes]) -> None:
+    def __init__(self, host: str, port: int, respond: Callable[[bytes], bytes], tls: SSLContext | None = None) -> None:
         self._respond = respond
+        self._tls = tls
         self._pid = os.getpid()
         self._open: set[_socket.socket] = set()
         self._running = False
@@ -100,15 +105,28 @@ class Listener:
 
     def _serve(self, connection: _socket.socket) -> None:
         try:
-            with suppress(OSError):
-                head = _read_head(connection)
-                connection.settimeout(TIMEOUT)
-                connection.sendall(self._respond(head))
+            with suppress(OSError), self._secured(connection) as channel:
+                head = _read_head(channel)
+                channel.settimeout(TIMEOUT)
+                channel.sendall(self._respond(head))
                 # Not left to close(): a child that was forked meanwhile may hold the connection open.
                 connection.shutdown(_socket.SHUT_WR)
         finally:
             self._open.discard(connection)
             connection.close()
+
+    @contextmanager
+    def _secured(self, connection: _socket.socket) -> Iterator[_socket.socket]:
+        """Give what to speak over, encrypted where there is a certificate; raises OSError."""
+        if self._tls is None:
+            yield connection
+            return
+        import socket
+
+        plain = socket.socket(fileno=os.dup(connection.fileno()))
+        plain.settimeout(TIMEOUT)
+        with self._tls.wrap_socket(plain, server_side=True) as channel:
+            yield channel
 
 
 def _bind(host: str, port: int) -> _socket.socket:

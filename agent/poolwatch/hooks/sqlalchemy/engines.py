@@ -14,6 +14,7 @@ from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.statements import wrap_dialect
 from poolwatch.ledger import Ledger, Pool
 from poolwatch.ledger.records import serial
+from poolwatch.senses import marks
 
 _HOOK = "sqlalchemy.engine"
 _LOOPLESS_DRIVERS = {"aiosqlite"}
@@ -48,10 +49,11 @@ def _logical(physical: Any, engine: Engine | None = None) -> Pool:
     dialect = vars(physical).get("_dialect")  # absent on a pool made by hand
     pool = _by_dialect.get(dialect) if dialect is not None else None
     if pool is None:
-        pool = Pool(_ledger.unique_name(_name(physical, engine)), "sqlalchemy", type(physical).__name__)
+        pool = _ledger.pool_for(_name(physical, engine), "sqlalchemy", type(physical).__name__)
         if dialect is not None:
             _by_dialect[dialect] = pool
-        _ledger.pools[pool.key] = pool
+    _ledger.pools.setdefault(pool.key, pool)
+    pool.marks = marks.of(dialect, physical)
     _describe(pool, physical)
     return pool
 
@@ -82,7 +84,7 @@ def _limits(physical: Any) -> tuple[int | None, int | None, float | None]:
     if isinstance(physical, QueuePool):
         size, overflow = physical.size(), physical._max_overflow
         unlimited = overflow < 0 or size == 0
-        return size, None if unlimited else size + overflow, float(physical.timeout())
+        return size, None if unlimited else size + overflow, physical.timeout()
     if isinstance(physical, (StaticPool, AssertionPool)):
         return 1, 1, None
     if isinstance(physical, (SingletonThreadPool, NullPool)):
@@ -94,6 +96,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
     """See every engine: those made from now on, and those that exist."""
     global _ledger, _guard
     _ledger, _guard = ledger, guard
+    _by_dialect.clear()
     # not Engine.__init__, whose parameter names create_engine reads from its code object
     original = vars(Dialect)["engine_created"].__func__
 

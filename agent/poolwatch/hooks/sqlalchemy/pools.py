@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import Pool as SQLAlchemyPool
 
 from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard
 from poolwatch.hooks.sqlalchemy.engines import home_of
-from poolwatch.ledger import Conn, Lease, Ledger
+from poolwatch.hooks.sqlalchemy.remedies import give_back, replace_inherited
+from poolwatch.ledger import Conn, Lease, Ledger, crossing
 from poolwatch.senses.actor import current_loop
 
 _ledger: Ledger
@@ -25,10 +29,16 @@ def checkout(dbapi_connection: Any, connection_record: Any, connection_proxy: An
     """Begin a lease."""
     try:
         conn = _conns.get(id(connection_record)) or _unseen(connection_record)
+        if conn.foreign and _ledger.protect_fork:
+            replace_inherited(_ledger, connection_record, connection_proxy)
+        if conn.pool.marks is not None:
+            crossing.of_route(_ledger, conn.pool)
         _ledger.lend(conn, connection_proxy, _OWN_FRAMES)
     except CrossingError:
         _take_back(connection_record)
         raise
+    except DisconnectionError:
+        raise  # SQLAlchemy connects anew
     except Exception as error:
         _guard.failed("sqlalchemy.checkout", error)
 
@@ -42,8 +52,6 @@ def checkin(dbapi_connection: Any, connection_record: Any) -> None:
         _ledger.give_back(conn, conn.lease)
         if not conn.open and conn.lease is None:
             _drop(connection_record, conn)
-    except CrossingError:
-        return  # it is in the report; a checkin listener that raises loses the slot for good
     except Exception as error:
         _guard.failed("sqlalchemy.checkin", error)
 
@@ -96,7 +104,7 @@ def close_detached(dbapi_connection: Any) -> None:
 
 
 def _drop(record: Any, conn: Conn) -> None:
-    del _conns[id(record)]
+    _conns.pop(id(record), None)
     _ledger.retire(conn)
 
 
@@ -130,11 +138,28 @@ def install(ledger: Ledger, guard: Guard) -> None:
     """Listen to every pool."""
     global _ledger, _guard, _conns
     _ledger, _guard, _conns = ledger, guard, ledger.conns
+    ledger.closers["sqlalchemy"] = give_back
     for listener in _LISTENERS:
         name = listener.__name__
         event.listen(SQLAlchemyPool, name, listener)
-        guard.add("sqlalchemy." + name, _remover(name, listener))
+        guard.add("sqlalchemy." + name, _remover(name, listener, listener.__code__), _silencer(listener))
 
 
-def _remover(name: str, listener: Any) -> Any:
-    return lambda: event.remove(SQLAlchemyPool, name, listener)
+def _remover(name: str, listener: Any, code: CodeType) -> Callable[[], None]:
+    def remove() -> None:
+        listener.__code__ = code
+        event.remove(SQLAlchemyPool, name, listener)
+
+    return remove
+
+
+def _silencer(listener: Any) -> Callable[[], None]:
+    # removing it would change a deque that other threads may be iterating over: an error in the application
+    def silence() -> None:
+        listener.__code__ = _nothing.__code__
+
+    return silence
+
+
+def _nothing(*arguments: Any) -> None:
+    """Stand in for a listener that failed."""

@@ -1,16 +1,18 @@
 """One Session in two hands: overlap is measured around the methods that touch the database.
 
+They are private ones where there is a choice: the public ones keep their signatures.
+
 A Session has no connection while it provisions one, and SQLAlchemy is silent when a warm pool makes that fast, so
 the overlap of statements alone would miss most of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard
@@ -21,7 +23,8 @@ from poolwatch.ledger import Lease, Ledger, Pool, crossing
 from poolwatch.senses.actor import Actor, current
 
 _HOOK = "sqlalchemy.session"
-_METHODS = ("_execute_internal", "flush", "commit", "rollback", "close")
+_SESSION_METHODS = ("_execute_internal", "_flush", "_close_impl")
+_TRANSACTION_METHODS = ("commit", "rollback")
 _ledger: Ledger
 _guard: Guard
 _inside: dict[int, Actor] = {}
@@ -33,8 +36,11 @@ def install(ledger: Ledger, guard: Guard) -> None:
     _ledger, _guard = ledger, guard
     event.listen(Session, "after_begin", after_begin)
     guard.add(_HOOK, lambda: event.remove(Session, "after_begin", after_begin))
-    for name in _METHODS:
-        patch(guard, _HOOK, Session, name, _watched(getattr(Session, name)))
+    for name in _SESSION_METHODS:
+        patch(guard, _HOOK, Session, name, _watched(getattr(Session, name), lambda session: session))
+    for name in _TRANSACTION_METHODS:
+        own = getattr(SessionTransaction, name)
+        patch(guard, _HOOK, SessionTransaction, name, _watched(own, lambda transaction: transaction.session))
 
 
 def after_begin(session: Any, transaction: Any, connection: Any) -> None:
@@ -47,14 +53,15 @@ def after_begin(session: Any, transaction: Any, connection: Any) -> None:
         _guard.failed(_HOOK, error)
 
 
-def _watched(original: Any) -> Any:
+def _watched(original: Any, session_of: Callable[[Any], Any]) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _enter(self):
+        session = session_of(self)
+        if not _enter(session):
             return original(self, *args, **kwargs)
         try:
             return original(self, *args, **kwargs)
         finally:
-            _inside.pop(id(self), None)
+            _inside.pop(id(session), None)
 
     return method
 

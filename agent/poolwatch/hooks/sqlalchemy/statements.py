@@ -29,6 +29,8 @@ def install(ledger: Ledger, guard: Guard) -> None:
 
 def wrap_dialect(dialect: Any) -> None:
     """Wrap the methods that a dialect class defines itself, once."""
+    if _guard.is_out(_HOOK):
+        return
     for name, wrapper in _WRAPPERS.items():
         method = vars(dialect).get(name)
         if method is not None and not hasattr(method, "__wrapped__"):
@@ -44,6 +46,8 @@ def _with_subclasses(root: Any) -> list[Any]:
 
 def _execute(original: Any) -> Any:
     def do_execute(self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> Any:
+        if context is None:
+            return original(self, cursor, statement, parameters)
         lease = None
         try:
             conn = _conns[id(context.root_connection._dbapi_connection._connection_record)]
@@ -64,7 +68,10 @@ def _execute(original: Any) -> Any:
         try:
             return original(self, cursor, statement, parameters, context)
         finally:
-            _ledger.leave(lease)
+            try:
+                _ledger.leave(lease)
+            except Exception as error:
+                _guard.failed(_HOOK, error)
 
     return do_execute
 
@@ -76,6 +83,8 @@ def _execute_bare(original: Any) -> Any:
     watched = _execute(without)
 
     def do_execute_no_params(self: Any, cursor: Any, statement: Any, context: Any = None) -> Any:
+        if context is None:
+            return original(self, cursor, statement)
         return watched(self, cursor, statement, None, context)
 
     return do_execute_no_params

@@ -48,7 +48,8 @@ def install(ledger: Ledger, guard: Guard) -> None:
 def _begin(ledger: Ledger, guard: Guard, pool: Any) -> Wait | None:
     try:
         on_loop = not pool._is_asyncio and _get_running_loop() is not None
-        return ledger.blocked(home_of(pool).pool, on_loop)
+        home = home_of(pool)
+        return ledger.blocked(home.pool, on_loop, home.serial)
     except CrossingError:
         raise
     except Exception as error:

@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
+from poolwatch.collecting.living import alive
 from poolwatch.merge import site_key
 from poolwatch.model import Json
-
-_STARTED_SLACK = 2.0
-"""Seconds by which a process may have started after the start it reported: clocks are read at different places."""
-
-
-def alive(process: Json) -> bool:
-    """Tell whether a process of a report still runs; a zombie does not, nor a later process with its pid."""
-    try:
-        with open(f"/proc/{process['pid']}/stat", encoding="utf-8", errors="replace") as file:
-            words = file.read().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return not os.path.exists("/proc/self/stat") and _answers(process["pid"])
-    except OSError:
-        return False
-    state, started = words[0], _boot_time() + int(words[19]) / os.sysconf("SC_CLK_TCK")
-    return state not in "ZX" and started <= process["started_at"] + _STARTED_SLACK
-
-
-def _boot_time() -> float:
-    with open("/proc/stat", encoding="ascii") as file:
-        return float(next(line.split()[1] for line in file if line.startswith("btime")))
-
-
-def _answers(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def with_ended(report: Json) -> Json:
     """Add ``leak.process_ended`` to the report of one process where that died and still held leases."""
     process = report["processes"][0]
-    if process["ended_at"] is not None or alive(process):
-        return report
-    findings = list(_findings(report, process))
+    return report if process["ended_at"] is not None or alive(process) else died(report)
+
+
+def died(report: Json) -> Json:
+    """Give the report of a process that died without a last word: what it held becomes findings."""
+    findings = list(_findings(report, report["processes"][0]))
     totals = [{name: finding[name] for name in ("kind", "grade", "pool", "count")} for finding in findings]
     counted = report.get("findings_total", []) + totals
     return {**report, "leases": [], "findings": report["findings"] + findings, "findings_total": counted}

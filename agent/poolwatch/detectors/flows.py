@@ -1,0 +1,40 @@
+"""What outlives the flow of work that it belongs to: a request, a job, a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from poolwatch.config import Config
+from poolwatch.detectors.facts import of_lease, seconds
+from poolwatch.model import Finding, Lease, Snapshot
+
+_SAME = 0.001
+"""A use this close to the flow's end (seconds) was not after it."""
+
+
+def scope_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
+    """The flow that took the lease is over, and nobody alive has the connection in hand: proved."""
+    for lease in snapshot.leases:
+        if not _over(snapshot, lease, config.grace):
+            continue
+        kept = f" It is kept by {lease.retained_by[0]}." if lease.retained_by else ""
+        yield of_lease(
+            snapshot,
+            lease,
+            "leak.scope_ended",
+            "proved",
+            f"{lease.owner.scope} ended without returning a connection that it took, held for "
+            f"{seconds(lease.age_seconds)}.{kept}",
+            "Return it before the request, job or block ends: a `with` block around the work, or close it where the "
+            "framework tears down (a dependency after `yield`, `teardown_appcontext`).",
+        )
+
+
+def _over(snapshot: Snapshot, lease: Lease, grace: float) -> bool:
+    if lease.returned or lease.collected or lease.detached or lease.executing or not lease.scope_ended_for:
+        return False
+    if lease.scope_must_return:
+        return True
+    if lease.held_by == "living frame" or lease.idle_seconds < lease.scope_ended_for - _SAME:
+        return False  # somebody has it in hand, or has used it since: handed on
+    return snapshot.final or lease.scope_ended_for >= grace

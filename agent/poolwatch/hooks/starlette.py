@@ -1,0 +1,23 @@
+"""Starlette, and FastAPI on it: every application gives its requests a flow, whatever serves it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from starlette.applications import Starlette
+
+from poolwatch.guard import Guard
+from poolwatch.hooks import asgi
+from poolwatch.hooks.patch import patch
+from poolwatch.ledger import Ledger
+
+
+def install(ledger: Ledger, guard: Guard) -> None:
+    """Begin and end the flow of each request in ``Starlette.__call__``; a mounted application's is its mount's."""
+    original = Starlette.__call__
+
+    async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        await asgi.serve(partial(original, self), scope, receive, send)
+
+    patch(guard, "starlette", Starlette, "__call__", __call__)

@@ -1,0 +1,72 @@
+"""A request as a flow: its name is known late, and read when somebody asks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from time import monotonic
+
+from poolwatch.senses import flow
+from poolwatch.senses.flow import Scope
+
+MARK = "poolwatch.scope"
+"""Key in an ASGI scope or WSGI environment under which its flow is; a mounted application's request is the same."""
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+_LONGEST_SEGMENT = 24
+_MOST_SEGMENTS = 8
+_DIGIT = re.compile(r"\d").search
+
+
+class Request(Scope):
+    """One request: named by its route once that is known, by ``named`` until it ends."""
+
+    __slots__ = ("_entry", "_named")
+
+    def __init__(self, named: Callable[[], str]) -> None:
+        above = flow.current_scope()
+        while isinstance(above, Request):  # a server may begin the next request inside the one before
+            above = above.parent
+        super().__init__("(request)", None, above)
+        self._named: Callable[[], str] | None = named
+        self._entry = flow.begin(self)
+
+    @property
+    def name(self) -> str:
+        """Give method and route, as far as they are known."""
+        named = self._named
+        if named is None:
+            return self._name
+        try:
+            return named()
+        except Exception:  # read from another thread while the framework still fills it in
+            return self._name
+
+    def is_named(self, name: str) -> None:
+        """Take the name that a framework gives, for good."""
+        self._name, self._named = name, None
+
+    def end(self, *, here: bool = True) -> None:
+        """End the request; let go of what the name is read from. ``here`` is false in a finalizer."""
+        if self.took:  # else nobody will ever ask
+            self._name = self.name
+        self._named = None
+        if here:
+            flow.end(self, self._entry)
+        elif not self.ended:
+            self.ended = monotonic()
+
+
+def method(word: object) -> str:
+    """Give an HTTP method that there are few of: clients may send any word."""
+    return str(word) if word in _METHODS else "_OTHER"
+
+
+def guess(path: str) -> str:
+    """Make a template of a path whose route is not known: what looks like a number or a key varies."""
+    segments = path.split("/")[: _MOST_SEGMENTS + 1]
+    return "/".join("{}" if _varies(segment) else segment for segment in segments) or "/"
+
+
+def _varies(segment: str) -> bool:
+    return len(segment) > _LONGEST_SEGMENT or _DIGIT(segment) is not None

@@ -1,0 +1,47 @@
+"""What the application says of a pool: ``tag`` names what is behind it, ``strict`` makes its crossings raise."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+from poolwatch.senses import marks
+from poolwatch.senses.marks import Marks
+from poolwatch.watch import installed
+
+
+def tag(pool: Any, **route: object) -> None:
+    """Say what a pool is: ``tag(engine, role="replica", shard="eu")``; a checkout against the route is reported.
+
+    Takes a SQLAlchemy engine or pool (it holds over ``dispose()``), a psycopg pool or an open asyncpg pool; keeps none
+    of them alive. Raises TypeError for anything else.
+    """
+    if not route:
+        raise TypeError("tag() needs at least one word about the pool, such as role='replica'")
+    _marks(pool).route = MappingProxyType(route)
+
+
+def strict(pool: Any, on: bool = True) -> None:
+    """Let crossings on this pool raise CrossingError at the offending call, whatever the option ``strict`` says."""
+    _marks(pool).strict = on
+
+
+def _marks(subject: Any) -> Marks:
+    engine = getattr(subject, "sync_engine", subject)
+    physical = getattr(engine, "pool", engine)
+    try:
+        found = marks.to_write(_soul(physical))
+    except (AttributeError, TypeError):
+        raise TypeError(f"{subject!r} is no engine or open pool") from None
+    watch = installed()
+    if watch is not None:
+        watch.mark(physical, found)
+    return found
+
+
+def _soul(physical: Any) -> Any:
+    """Give what lives as long as the pool is meant to, and can be weakly referred to."""
+    if hasattr(physical, "__dict__"):
+        dialect = vars(physical).get("_dialect")  # an engine's pools are renewed, its dialect stays
+        return physical if dialect is None else dialect
+    return physical._queue  # asyncpg's pool itself has no weak references

@@ -1,0 +1,307 @@
+"""Fibers: what was taken in the block is back at its end, however it ends, and what had to be given back is told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import gevent
+import pytest
+from greenlet import GreenletExit, greenlet
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+
+import poolwatch
+from poolwatch.errors import LeakError
+from tests.servers import Server
+
+KEPT: list[Any] = []
+"""Keeps what was taken, as a cache of an application's would."""
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """Let go of what a test kept."""
+    yield
+    KEPT.clear()
+
+
+@pytest.fixture
+def watch() -> Iterator[poolwatch.Watch]:
+    """Install with a watcher that looks when told; nothing may have failed in the end."""
+    installed = poolwatch.install(interval=60)
+    try:
+        yield installed
+        assert installed.snapshot().process.hook_errors == {}
+    finally:
+        installed.uninstall()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """Give an engine on a file with one connection."""
+    engine = create_engine(f"sqlite:///{tmp_path}/shop.db", pool_size=1, max_overflow=0, pool_timeout=0.1)
+    yield engine
+    engine.dispose()
+
+
+def take(engine: Engine) -> None:
+    """Take a connection and keep it."""
+    connection = engine.connect()
+    connection.execute(text("select 1"))
+    KEPT.append(connection)
+
+
+def remedied(watch: poolwatch.Watch) -> poolwatch.Finding:
+    """Look, and give the only finding, which must be a leak that was remedied."""
+    (finding,) = watch.findings()
+    assert (finding.kind, finding.grade, finding.state) == ("leak.owner_ended", "proved", "resolved")
+    assert finding.resolution == "returned by poolwatch.fiber at the end"
+    assert watch.snapshot().process.remedies == {"fiber": finding.count}
+    return finding
+
+
+def returns(engine: Engine) -> None:
+    with poolwatch.fiber():
+        take(engine)
+
+
+def fails(engine: Engine) -> None:
+    def work() -> None:
+        with poolwatch.fiber():
+            take(engine)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+
+
+def decorated(engine: Engine) -> None:
+    poolwatch.fiber()(take)(engine)
+
+
+def killed_greenlet(engine: Engine) -> None:
+    def work() -> None:
+        with poolwatch.fiber():
+            take(engine)
+            child.parent.switch()
+
+    child = greenlet(work)
+    child.switch()
+    child.throw(GreenletExit)
+
+
+def dropped_greenlet(engine: Engine) -> None:
+    def work(parent: Any) -> None:
+        with poolwatch.fiber():
+            take(engine)
+            parent.switch()
+
+    child = greenlet(work)
+    child.switch(child.parent)
+    del child
+
+
+def killed_gevent(engine: Engine) -> None:
+    def work() -> None:
+        with poolwatch.fiber():
+            take(engine)
+            gevent.sleep(60)
+
+    child = gevent.spawn(work)
+    gevent.sleep(0.01)
+    child.kill()
+
+
+def thread(engine: Engine) -> None:
+    worker = threading.Thread(target=decorated, args=(engine,))
+    worker.start()
+    worker.join()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [returns, fails, decorated, killed_greenlet, dropped_greenlet, killed_gevent, thread],
+    ids=lambda end: end.__name__,
+)
+def test_sync(watch: poolwatch.Watch, engine: Engine, end: Callable[[Engine], None]) -> None:
+    """However a thread or greenlet ends, its connection is back and can be lent; repeats are counted, not listed."""
+    for _ in range(2):
+        end(engine)
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        watch.findings()
+    finding = remedied(watch)
+    assert finding.count == 2
+    assert finding.site is not None
+    assert finding.site.function == "take"
+    assert finding.stacks["checkout"]
+    for kept in KEPT:
+        kept.close()  # late, and without harm
+    with engine.connect() as connection:
+        assert connection.scalar(text("select 2")) == 2
+
+
+def test_clean(watch: poolwatch.Watch, engine: Engine) -> None:
+    """What came back by itself, was taken before the block, or belongs to somebody else is left alone."""
+    outer = engine.connect()
+    with poolwatch.fiber():
+        outer.execute(text("select 1"))
+    outer.close()
+    with poolwatch.fiber(), engine.connect() as connection:
+        connection.execute(text("select 1"))
+        with poolwatch.fiber():
+            connection.execute(text("select 1"))
+    handed: list[Any] = []
+    used, done = threading.Event(), threading.Event()
+
+    def go_on() -> None:
+        handed[0].execute(text("select 1"))
+        used.set()
+        done.wait(5)
+        handed[0].close()
+
+    with poolwatch.fiber():
+        handed.append(engine.connect())
+        user = threading.Thread(target=go_on)
+        user.start()
+        used.wait(5)
+    assert engine.pool.checkedout() == 1  # type: ignore[attr-defined]
+    done.set()
+    user.join()
+    assert watch.findings() == ()
+    assert watch.snapshot().process.remedies == {}
+
+
+def test_session(watch: poolwatch.Watch, engine: Engine) -> None:
+    """A Session whose connection was given back under it closes without harm."""
+    session = Session(engine)
+    with poolwatch.fiber():
+        session.execute(text("select 1"))
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    session.close()
+    with Session(engine) as other:
+        assert other.scalar(text("select 2")) == 2
+    remedied(watch)
+
+
+async def use_async(engine: Any, end: str) -> None:
+    async with poolwatch.fiber():
+        if end == "session":
+            KEPT.append(AsyncSession(engine))
+            await KEPT[-1].execute(text("select 1"))
+        else:
+            KEPT.append(await engine.connect())
+            await KEPT[-1].execute(text("select 1"))
+        if end == "fails":
+            raise ZeroDivisionError
+        if end == "cancelled":
+            await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg_async"])
+@pytest.mark.parametrize("end", ["returns", "fails", "cancelled", "session"])
+def test_async_engine(watch: poolwatch.Watch, postgres: Server, end: str, driver: str) -> None:
+    """However a task ends, its connection is back before the task is done."""
+
+    async def main() -> None:
+        engine = create_async_engine(postgres.url(driver), pool_size=1, max_overflow=0, pool_timeout=1)
+        task = asyncio.create_task(use_async(engine, end))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        async with engine.connect() as connection:
+            assert await connection.scalar(text("select 2")) == 2
+        for kept in KEPT:
+            await kept.close()
+        await engine.dispose()
+
+    asyncio.run(main())
+    remedied(watch)
+
+
+def test_plain_with_in_a_task(watch: poolwatch.Watch, postgres: Server) -> None:
+    """Without ``async with`` the loop returns the connection soon after."""
+
+    async def main() -> None:
+        engine = create_async_engine(postgres.url("asyncpg"), pool_size=1, max_overflow=0, pool_timeout=1)
+        with poolwatch.fiber():
+            KEPT.append(await engine.connect())
+        async with engine.connect() as connection:
+            await connection.execute(text("select 1"))
+        await engine.dispose()
+
+    asyncio.run(main())
+    remedied(watch)
+
+
+def test_psycopg_pool(watch: poolwatch.Watch, postgres: Server) -> None:
+    """Connections of psycopg's pools go to putconn; one that was dropped is made good."""
+    with ConnectionPool(postgres.dsn, min_size=1, max_size=1, timeout=5) as pool:
+        with poolwatch.fiber():
+            KEPT.append(pool.getconn())
+        with pool.connection() as connection:
+            connection.execute("select 1")
+        remedied(watch)
+        KEPT.clear()
+        del connection
+        poolwatch.fiber()(lambda: pool.getconn() and None)()
+        with pool.connection() as connection:
+            connection.execute("select 1")
+        assert [finding.kind for finding in watch.findings()] == ["leak.collected", "leak.owner_ended"]
+        assert watch.snapshot().process.remedies == {"fiber": 2}
+
+
+def test_async_pools(watch: poolwatch.Watch, postgres: Server) -> None:
+    """The same for psycopg's async pool and asyncpg's."""
+
+    @poolwatch.fiber()
+    async def forget(take: Any) -> None:
+        KEPT.append(await take())
+
+    async def main() -> None:
+        async with AsyncConnectionPool(postgres.dsn, min_size=1, max_size=1, timeout=2, open=False) as pool:
+            await forget(pool.getconn)
+            async with pool.connection() as connection:
+                await connection.execute("select 1")
+        url = postgres.url("asyncpg").replace("+asyncpg", "")
+        async with asyncpg.create_pool(url, min_size=1, max_size=1) as other:
+            await forget(other.acquire)
+            async with other.acquire(timeout=2) as connection:
+                await connection.execute("select 1")
+
+    asyncio.run(main())
+    found = watch.findings()
+    assert sorted((finding.library, finding.state) for finding in found) == [
+        ("asyncpg", "resolved"),
+        ("psycopg_pool", "resolved"),
+    ]
+    assert watch.snapshot().process.remedies == {"fiber": 2}
+
+
+def test_strict(watch: poolwatch.Watch, engine: Engine) -> None:
+    """In strict mode a leak raises LeakError, after the connection was given back, and hides no other error."""
+    poolwatch.strict(engine)
+    with pytest.raises(LeakError, match=r"test_fiber\.py:\d+ take"):
+        returns(engine)
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    fails(engine)
+    remedied(watch)
+
+
+def test_without_poolwatch(engine: Engine) -> None:
+    """Where nothing is installed the block does nothing; a generator is refused."""
+    with poolwatch.fiber(), engine.connect() as connection:
+        connection.execute(text("select 1"))
+
+    def generate() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match="generator"):
+        poolwatch.fiber()(generate)

@@ -1,0 +1,260 @@
+"""Routes: who inherits them, who loses them, and which checkouts go against them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from greenlet import greenlet
+from psycopg_pool import ConnectionPool
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import QueuePool
+
+import poolwatch
+from poolwatch.errors import CrossingError
+from poolwatch.senses import marks
+from tests.servers import Server
+
+
+@pytest.fixture
+def watch() -> Iterator[poolwatch.Watch]:
+    """Install with a watcher that looks when told; nothing may have failed in the end."""
+    installed = poolwatch.install(interval=60)
+    try:
+        yield installed
+        assert installed.snapshot().process.hook_errors == {}
+    finally:
+        installed.uninstall()
+
+
+@pytest.fixture
+def primary(tmp_path: Path) -> Iterator[Engine]:
+    """Give an engine that is tagged as the primary."""
+    engine = create_engine(f"sqlite:///{tmp_path}/primary.db")
+    poolwatch.tag(engine, role="primary")
+    yield engine
+    engine.dispose()
+
+
+def use(engine: Engine) -> None:
+    """Take a connection and give it back."""
+    with engine.connect() as connection:
+        connection.execute(text("select 1"))
+
+
+def in_thread(function: Any) -> None:
+    """Run a function in a thread of its own."""
+    thread = threading.Thread(target=function, name="child")
+    thread.start()
+    thread.join()
+
+
+def routes(watch: poolwatch.Watch) -> list[poolwatch.Finding]:
+    """Look, and give the findings, all of which must be of routes."""
+    found = watch.findings()
+    assert {finding.kind for finding in found} <= {"crossing.route"}
+    return list(found)
+
+
+def test_a_route_is_in_force_in_its_block() -> None:
+    """Nested blocks merge; the mapping is read-only; all of it works where nothing is installed."""
+    assert poolwatch.route() == {}
+    with poolwatch.connected_to(role="replica", shard="eu"):
+        with poolwatch.connected_to(shard="us") as inner:
+            assert inner == poolwatch.route() == {"role": "replica", "shard": "us"}
+        assert poolwatch.route() == {"role": "replica", "shard": "eu"}
+        with pytest.raises(TypeError):
+            poolwatch.route()["role"] = "primary"  # type: ignore[index]
+    assert poolwatch.route() == {}
+
+
+def test_who_inherits() -> None:
+    """Tasks and asyncio.to_thread inherit; threads, work items and greenlets do through ``inherit``."""
+    seen: list[Any] = []
+
+    def note() -> None:
+        seen.append(poolwatch.route().get("role"))
+
+    async def tasks() -> None:
+        async with poolwatch.connected_to(role="replica"):
+            await asyncio.gather(asyncio.to_thread(note), noting())
+
+    async def noting() -> None:
+        note()
+
+    asyncio.run(tasks())
+    with poolwatch.connected_to(role="replica"), ThreadPoolExecutor(1) as pool:
+        in_thread(poolwatch.inherit(note))
+        pool.submit(poolwatch.inherit(note)).result()
+        greenlet(poolwatch.inherit(note)).switch()
+        asyncio.run(poolwatch.inherit(noting)())
+        assert seen == ["replica"] * 6
+        in_thread(note)
+        pool.submit(note).result()
+        greenlet(note).switch()
+    assert seen[6:] == [None] * 3
+
+
+def test_inherit_where_asked_for() -> None:
+    """The option makes threads, work items and greenlets follow; without an installed poolwatch nothing does."""
+    seen: list[Any] = []
+
+    def note() -> None:
+        seen.append(poolwatch.route().get("role"))
+
+    watch = poolwatch.install(interval=60, inherit_routes=True)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with poolwatch.connected_to(role="replica"):
+                in_thread(note)
+                pool.submit(note).result()
+                greenlet(note).switch()
+                in_thread(lambda: in_thread(note))
+            pool.submit(note).result()
+    finally:
+        watch.uninstall()
+    assert seen == ["replica"] * 4 + [None]
+    with poolwatch.connected_to(role="replica"):
+        in_thread(note)
+    assert seen[-1] is None
+
+
+def test_lost_in_a_thread(watch: poolwatch.Watch, primary: Engine) -> None:
+    """A child thread without its parent's route that reads from the contradicting pool is one proved finding."""
+    with poolwatch.connected_to(role="replica"):
+        for _ in range(2):
+            in_thread(lambda: use(primary))
+    (finding,) = routes(watch)
+    assert (finding.grade, finding.count) == ("proved", 2)
+    assert [owner.thread for owner in finding.owners] == ["child", "MainThread"]
+    assert finding.site is not None
+    assert finding.site.function == "use"
+    assert "role=replica" in finding.summary
+    assert "role=primary" in finding.summary
+    assert finding.stacks["last_use"][-1:]
+
+
+@pytest.mark.parametrize("how", ["executor", "greenlet", "gevent"])
+def test_lost_elsewhere(watch: poolwatch.Watch, primary: Engine, how: str) -> None:
+    """Work items and greenlets lose the route like threads do."""
+    with poolwatch.connected_to(role="replica"):
+        if how == "executor":
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(use, primary).result()
+        elif how == "greenlet":
+            greenlet(use).switch(primary)
+        else:
+            import gevent
+
+            gevent.spawn(use, primary).join()
+    (finding,) = routes(watch)
+    assert len(finding.owners) == 2
+
+
+def test_not_lost(watch: poolwatch.Watch, primary: Engine, tmp_path: Path) -> None:
+    """No route, no tag, another word, a route of the child's own, a worker that outlives the block: no finding."""
+    untagged = create_engine(f"sqlite:///{tmp_path}/untagged.db")
+    use(primary)
+    with ThreadPoolExecutor(1) as pool:
+        with poolwatch.connected_to(role="replica"):
+            in_thread(lambda: use(untagged))
+            pool.submit(use, untagged).result()  # its thread begins under the route
+            with poolwatch.connected_to(role="primary"):
+                in_thread(lambda: use(primary))
+            in_thread(lambda: of_its_own(primary))
+        pool.submit(use, primary).result()
+        with poolwatch.connected_to(shard="eu"):
+            pool.submit(use, primary).result()
+            greenlet(use).switch(primary)
+    untagged.dispose()
+    assert routes(watch) == []
+
+
+def of_its_own(engine: Engine) -> None:
+    """Choose the route in the child."""
+    with poolwatch.connected_to(role="primary"):
+        use(engine)
+
+
+def test_against_the_route_in_force(watch: poolwatch.Watch, primary: Engine) -> None:
+    """A checkout in the very context of the route needs no child; an uninstalled poolwatch says nothing."""
+    with poolwatch.connected_to(role="replica"):
+        use(primary)
+    (finding,) = routes(watch)
+    assert "in force" in finding.summary
+    watch.uninstall()
+    with poolwatch.connected_to(role="replica"):
+        use(primary)
+
+
+def test_async_engine(watch: poolwatch.Watch, postgres: Server) -> None:
+    """A task inherits the route and is judged by it, also behind SQLAlchemy's greenlets."""
+
+    async def main() -> None:
+        engine = create_async_engine(postgres.url("asyncpg"))
+        poolwatch.tag(engine, role="primary")
+        with poolwatch.connected_to(role="primary"):
+            await asyncio.gather(select(engine), select(engine))
+        assert routes(watch) == []
+        with poolwatch.connected_to(role="replica"):
+            await asyncio.gather(select(engine))
+        await engine.dispose()
+
+    async def select(engine: Any) -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("select 1"))
+
+    asyncio.run(main())
+    assert len(routes(watch)) == 1
+
+
+def test_strict_raises_at_the_checkout(watch: poolwatch.Watch, primary: Engine, postgres: Server) -> None:
+    """A strict pool refuses the checkout and loses no slot."""
+    poolwatch.strict(primary)
+    with poolwatch.connected_to(role="replica"), pytest.raises(CrossingError, match="role=replica"):
+        primary.connect()
+    assert primary.pool.checkedout() == 0  # type: ignore[attr-defined]
+    use(primary)
+    with ConnectionPool(postgres.dsn, min_size=1, max_size=1) as pool:
+        poolwatch.tag(pool, role="primary")
+        poolwatch.strict(pool)
+        with poolwatch.connected_to(role="replica"), pytest.raises(CrossingError, match="role=replica"):
+            pool.getconn()
+        with pool.connection() as connection:
+            connection.execute("select 1")
+    assert watch.snapshot().leases == ()
+
+
+def test_tags_stay(watch: poolwatch.Watch, tmp_path: Path) -> None:
+    """A tag holds over dispose(), given to a pool, an engine made later or a disposed one; it keeps nothing alive."""
+    engine = create_engine(f"sqlite:///{tmp_path}/replica.db")
+    engine.dispose()
+    poolwatch.tag(engine, role="replica")
+    engine.dispose()
+    by_hand = QueuePool(lambda: sqlite3.connect(":memory:"))
+    poolwatch.tag(by_hand, role="replica")
+    with poolwatch.connected_to(role="primary"):
+        use(engine)
+        by_hand.connect().close()
+    assert len(routes(watch)) == 2
+    before = len(marks._marks)
+    engine.dispose()
+    del engine, by_hand
+    gc.collect()
+    assert len(marks._marks) < before
+
+
+def test_what_is_no_pool_is_refused() -> None:
+    """tag() wants a pool and at least one word."""
+    with pytest.raises(TypeError, match="no engine"):
+        poolwatch.tag(7, role="replica")
+    with pytest.raises(TypeError, match="at least one word"):
+        poolwatch.tag(object())
