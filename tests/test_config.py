@@ -21,6 +21,9 @@ GOOD: dict[str, tuple[object, str, object]] = {
     "report": ("out.json", "out.json", "out.json"),
     "serve": ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"),
     "strict": (True, "yes", True),
+    "inherit_routes": (True, "on", True),
+    "reclaim": (["collected"], "collected", ("collected",)),
+    "protect_fork": (True, "1", True),
     "hooks": (["sqlalchemy"], "sqlalchemy", ("sqlalchemy",)),
 }
 """Option to (keyword value, text of the variable, value in the Config)."""
@@ -33,6 +36,8 @@ BAD: dict[str, list[object]] = {
     "report": [5],
     "serve": ["8000", "host:port", "host:70000"],
     "strict": ["maybe", 2],
+    "reclaim": ["detached", 3],
+    "protect_fork": ["maybe"],
     "hooks": ["sqlalchemy,oracle", 5],
 }
 

@@ -21,6 +21,8 @@ from poolwatch.export.names import NAMES
 from tests.promql import metrics
 from tests.servers.base import HOST, answers, folder, program, running, tied
 
+pytestmark = pytest.mark.xdist_group("dashboards")  # one Prometheus and one shop for all
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "dashboards"
 DEPLOY = ROOT / "deploy" / "prometheus"
@@ -28,7 +30,7 @@ BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob
 
 UNSHOWN: dict[str, str] = {}
 """Metrics that are on no dashboard and in no rule, and why."""
-EMPTY_WHEN_WELL = {"First pool dry in", "Time to exhaustion", "Errors of hooks", "Dropped", "Deploys and restarts"}
+EMPTY_WHEN_WELL = {"Time to exhaustion", "Errors of hooks", "Dropped", "Deploys and restarts"}
 """Panels that have nothing to show where no pool fills up slowly and poolwatch itself is well."""
 
 SHOP = """
@@ -124,6 +126,7 @@ def prometheus() -> Iterator[Prometheus]:
                 for alert in sorted(EXPECTED_ALERTS):
                     server.await_data(f'ALERTS{{alertname="{alert}", alertstate="firing"}}', 20)
                 server.await_data('poolwatch_findings{kind="leak.overdue"} > 0', 10)
+                server.await_data("rate(poolwatch_scope_leases_total[4s]) > 0", 10)
                 yield server
 
 

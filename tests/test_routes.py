@@ -247,6 +247,7 @@ def test_tags_stay(watch: poolwatch.Watch, tmp_path: Path) -> None:
     assert len(routes(watch)) == 2
     before = len(marks._marks)
     engine.dispose()
+    by_hand.dispose()
     del engine, by_hand
     gc.collect()
     assert len(marks._marks) < before

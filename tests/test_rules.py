@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import signal
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
 
 from poolwatch.export.names import NAMES
 from tests.promql import metrics
+from tests.servers.base import HOST, folder, program, running
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -117,3 +123,54 @@ def test_inhibitions_name_alerts() -> None:
         for matcher in (*rule["source_matchers"], *rule["target_matchers"])
     ]
     assert set(re.findall(r"Poolwatch\w+", " ".join(matchers))) <= ALERTS.keys()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urlopen(f"http://{HOST}:{port}/-/ready", timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def alertmanager() -> Iterator[str]:
+    """Give the address of the API of an Alertmanager with the example's configuration."""
+    with folder() as place:
+        shutil.copy(ALERTMANAGER, place)
+        command = [program("prometheus-alertmanager"), f"--config.file={place}/{ALERTMANAGER.name}"]
+        command += [f"--storage.path={place}", "--cluster.listen-address="]
+        with running(
+            lambda port: [*command, f"--web.listen-address={HOST}:{port}"], _is_ready, place, signal.SIGKILL
+        ) as (port, _):
+            yield f"http://{HOST}:{port}/api/v2/alerts"
+
+
+def _is_inhibited(api: str, alert: str, pool: str) -> bool:
+    with urlopen(api, timeout=5) as answer:
+        listed = json.load(answer)
+    labels = {"alertname": alert, "pool": pool}
+    return any(item["status"]["inhibitedBy"] for item in listed if labels.items() <= item["labels"].items())
+
+
+def test_an_empty_pool_silences_what_it_explains(alertmanager: str) -> None:
+    """A real Alertmanager holds back "overdue" for an exhausted pool, and for that pool only."""
+    where = {"job": "shop", "instance": "web-1:9187"}
+    alerts = [
+        {"labels": {"alertname": alert, "pool": pool, **where}}
+        for alert, pool in (
+            ("PoolwatchPoolExhausted", "orders"),
+            ("PoolwatchLeaseOverdue", "orders"),
+            ("PoolwatchLeaseOverdue", "stock"),
+            ("PoolwatchLeakProved", "orders"),
+        )
+    ]
+    post = Request(alertmanager, json.dumps(alerts).encode(), {"Content-Type": "application/json"})
+    with urlopen(post, timeout=5):
+        deadline = time.monotonic() + 10
+    while not _is_inhibited(alertmanager, "PoolwatchLeaseOverdue", "orders"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert not _is_inhibited(alertmanager, "PoolwatchLeaseOverdue", "stock")
+    assert not _is_inhibited(alertmanager, "PoolwatchLeakProved", "orders")
+    assert not _is_inhibited(alertmanager, "PoolwatchPoolExhausted", "orders")

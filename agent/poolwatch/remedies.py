@@ -116,7 +116,7 @@ def _send(pending: Pending, home: Loop | None) -> None:
         loop.call_soon_threadsafe(start, pending)
     except RuntimeError as error:
         _discard(pending)
-        log.warning("owner_ended could not give a connection back: %s", error)
+        log.warning("owner_ended could not give a connection back: %s", str(error))  # its frames hold the connection
 
 
 def _discard(pending: Pending) -> None:

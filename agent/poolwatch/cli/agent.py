@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import ssl
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from poolwatch import text
 from poolwatch.cli import options
 from poolwatch.cli.sources import PREFIX, is_ours
 from poolwatch.errors import ConfigError, PoolwatchError
 from poolwatch.spool import DIRECTORY_VARIABLE
+
+if TYPE_CHECKING:
+    import ssl
 
 HELP = "serve the metrics and the report of all processes that report to a folder"
 EPILOG = """\
@@ -114,6 +117,8 @@ def _token(path: str | None) -> str | None:
 
 
 def _tls(cert: str | None, key: str | None) -> ssl.SSLContext | None:
+    import ssl
+
     if cert is None:
         if key is not None:
             raise PoolwatchError("--key needs --cert")

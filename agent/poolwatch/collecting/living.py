@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import psutil
+from typing import TYPE_CHECKING
 
 from poolwatch.model import Json
+
+if TYPE_CHECKING:  # the command line must start, and say what is missing, without it
+    import psutil
 
 _SLACK = 2.0
 """Seconds by which a process may have started after the start it reported: clocks are read at different places."""
@@ -32,6 +35,8 @@ def alive(process: Json) -> bool:
 
 
 def _meet(pid: int, started_at: float) -> psutil.Process | None:
+    import psutil
+
     try:
         process = psutil.Process(pid)
         return process if process.create_time() <= started_at + _SLACK else None
@@ -40,6 +45,8 @@ def _meet(pid: int, started_at: float) -> psutil.Process | None:
 
 
 def _runs(process: psutil.Process) -> bool:
+    import psutil
+
     try:
         return bool(process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
     except psutil.Error:
