@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -28,3 +29,10 @@ def mssql() -> Iterator[servers.Server]:
     """Give a running fake SQL Server, to be reached with FreeTDS."""
     with servers.mssql() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def no_engine_of_an_earlier_test(request: pytest.FixtureRequest) -> None:
+    """Collect what earlier tests left, before a test that counts the pools of this process."""
+    if "watch" in request.fixturenames:
+        gc.collect()

@@ -176,7 +176,7 @@ def test_sqlalchemys_connections_are_sqlalchemys(watch: poolwatch.Watch, postgre
     assert [finding.library for finding in watch.findings()] == ["sqlalchemy"]
 
 
-@pytest.mark.parametrize("name", ["lend", "give_back", "blocked", "unblocked", "enter", "leave", "unique_name"])
+@pytest.mark.parametrize("name", ["lend", "give_back", "blocked", "unblocked", "enter", "leave", "pool_for"])
 def test_a_failing_hook_does_not_disturb(monkeypatch: pytest.MonkeyPatch, url: str, name: str) -> None:
     """Whatever raises inside, the application acquires, executes, waits and releases; the failure is counted."""
 

@@ -265,7 +265,7 @@ def test_pools_that_exist_already(postgres: Server) -> None:
         watch.uninstall()
 
 
-@pytest.mark.parametrize("name", ["lend", "give_back", "blocked", "unblocked", "enter", "leave", "unique_name"])
+@pytest.mark.parametrize("name", ["lend", "give_back", "blocked", "unblocked", "enter", "leave", "pool_for"])
 def test_a_failing_hook_does_not_disturb(monkeypatch: pytest.MonkeyPatch, postgres: Server, name: str) -> None:
     """Whatever raises inside, the application lends, executes, waits and returns; the failure is counted."""
 

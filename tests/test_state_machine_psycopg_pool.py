@@ -140,7 +140,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        (state,) = [pool for pool in self.watch.snapshot().pools if pool.pid == os.getpid()]
+        (state,) = [pool for pool in self.watch.snapshot().pools if pool.name == self.pool.name]
         assert state.used == len(KEPT) + self.lost
         assert (state.checkouts_total, state.timeouts_total, state.waiting) == (self.taken, self.timeouts, 0)
         until = time.monotonic() + 5
@@ -160,7 +160,7 @@ class Machine(RuleBasedStateMachine):
 
     def equal(self) -> bool:
         """Tell whether the pool, whose workers open what is missing, and poolwatch count the same."""
-        (state,) = [pool for pool in self.watch.snapshot().pools if pool.pid == os.getpid()]
+        (state,) = [pool for pool in self.watch.snapshot().pools if pool.name == self.pool.name]
         stats = self.pool.get_stats()
         return (state.used, state.idle) == (stats["pool_size"] - stats["pool_available"], stats["pool_available"])
 
@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         for number in list(KEPT):
             self.pool.putconn(KEPT.pop(number))
         self.pool.close()
-        assert [pool.used for pool in self.watch.snapshot().pools] == [0]
+        assert [pool.used for pool in self.watch.snapshot().pools if pool.name == self.pool.name] == [0]
         self.watch.uninstall()
 
 

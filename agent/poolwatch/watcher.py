@@ -23,6 +23,8 @@ from poolwatch.remedies import Reclaimer
 from poolwatch.spool import Spool
 
 _SPOOLED_LEASES = 1000
+_INTERVALS_BETWEEN_REPORTS = 4
+"""At which the spool follows mere numbers; what is out and what was found it follows at once."""
 _SETTLED = 0.05
 """A lease this old (seconds) is past the checkout listeners, which may have refused an inherited connection."""
 
@@ -142,7 +144,7 @@ class Watcher:
         now = monotonic()
         out = self._ledger.out()
         pools, sites = self._totals.now(self._ledger)
-        oldest = sorted(out, key=lambda lease: lease.taken)[:most_leases]
+        oldest = sorted(out, key=lambda lease: lease.taken)[:most_leases] if most_leases != 0 else []
         return model.Snapshot(
             at=time.time(),
             process=self._process(),
@@ -254,6 +256,11 @@ class Watcher:
             return
         out = tuple(sorted(lease.id for lease in self._ledger.out()))
         now = monotonic()
-        if final or changed or out != self._spooled or now - self._spooled_at >= 1.0:
+        if (
+            final
+            or changed
+            or out != self._spooled
+            or now - self._spooled_at >= _INTERVALS_BETWEEN_REPORTS * self._config.interval
+        ):
             self._spooled, self._spooled_at = out, now
             self._spool.write(self._snapshot(_SPOOLED_LEASES).to_json())

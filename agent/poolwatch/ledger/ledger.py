@@ -99,7 +99,10 @@ class Ledger:
             scope.took = True
         if flow.trace_id is not None and (trace := flow.trace_id()):
             lease.own().trace = trace
-        frame: FrameType | None = _getframe(depth + 1)
+        try:
+            frame: FrameType | None = _getframe(depth + 1)
+        except ValueError:  # called from C, or the first call of a greenlet: the library's frames are all there is
+            frame = None
         while frame is not None and inside[frame.f_code.co_filename]:
             frame = frame.f_back
         if frame is None or frame.f_code.co_filename == "<string>":

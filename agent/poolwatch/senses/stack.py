@@ -80,7 +80,10 @@ def outside(depth: int) -> FrameType | None:
 
     Under SQLAlchemy's asyncio bridge the stack ends at the greenlet; the application's frames are its parent's.
     """
-    frame: FrameType | None = _getframe(depth + 1)
+    try:
+        frame: FrameType | None = _getframe(depth + 1)
+    except ValueError:
+        frame = _getframe()
     while frame is not None:
         file = frame.f_code.co_filename
         if not inside[file] and not generated(frame):
