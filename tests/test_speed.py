@@ -12,6 +12,8 @@ from bench.leases import flat, live_lease_bytes, scrape
 from bench.modes import BARE, EMPTY, POOLWATCH, bare, empty_listeners, poolwatch
 from bench.rounds import Plan, Result, run_case
 
+pytestmark = pytest.mark.alone
+
 ROOM = 1.6
 SCRAPE_ROOM = 2.5
 """Of its 50 ms a scrape takes most on a quiet machine; a neighbour doubles it."""
