@@ -30,7 +30,7 @@ from sqlalchemy.pool import NullPool, Pool, QueuePool, StaticPool
 
 import poolwatch
 
-EXAMPLES = int(os.environ.get("POOLWATCH_TEST_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("POOLWATCH_TEST_EXAMPLES", "8"))
 """Of each pool class; more of them when somebody looks for something."""
 LONG = 604_800
 KEPT: dict[int, Any] = {}
