@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make test` works from a bare clone on a fresh Debian or Ubuntu.
 .DEFAULT_GOAL := help
-.PHONY: help test lint demo bench fmt matrix servers clean
+.PHONY: help test lint demo bench stories upstream fmt matrix servers clean
 
 BIN := .venv/bin
 
@@ -21,7 +21,14 @@ demo: .venv/stamp  ## watch a small shop leak, and see what poolwatch says
 	@$(BIN)/poolwatch demo
 
 bench: .venv/stamp servers  ## measure what poolwatch costs, beside bare, empty listeners and OpenTelemetry
+	@bench/otel_env.sh
 	@$(BIN)/python -m bench
+
+stories: .venv/stamp servers  ## run every leak story on each of its databases; print recall and false alarms
+	@$(BIN)/python -m tests.stories -j 2
+
+upstream: .venv/stamp  ## run SQLAlchemy's own tests bare and under poolwatch, and compare
+	@tests/upstream/run.sh
 
 fmt: .venv/stamp  ## format the code and mend what can be mended
 	@$(BIN)/ruff format .
