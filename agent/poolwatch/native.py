@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +22,19 @@ def original(module: str, name: str) -> Any:
 
 
 get_ident = original("_thread", "get_ident")
+get_native_id = original("_thread", "get_native_id")
 start_new_thread = original("_thread", "start_new_thread")
 allocate_lock = original("_thread", "allocate_lock")
 thread_local = original("_thread", "_local")
 sleep = original("time", "sleep")
+
+
+def wait_for_end_of(native_id: int) -> None:
+    """Wait a little until the system has ended a thread whose last Python code has run; Python counts those at a fork."""
+    for _ in range(50):
+        if not native_id or not os.path.exists(f"/proc/self/task/{native_id}"):
+            return
+        sleep(0.001)
 
 
 def with_collector_paused(call: Callable[[], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import sys
@@ -73,6 +74,7 @@ class Watch:
         if _installed is self:
             _installed = None
             ends.unfollow()
+            self._wait_no_more()
             self._watcher.stop()
             self._guard.undo_all()
             route.automatic = False
@@ -150,15 +152,33 @@ class Watch:
             self._server.pause()
 
     def after_fork_in_parent(self) -> None:
-        """Go on looking."""
-        self._watcher.start()
+        """Go on looking, but not before the fork is over: from 3.12 on Python warns of threads beside a fork."""
+        if sys.version_info >= (3, 12):
+            self._ledger.when_used = self._go_on
+            gc.callbacks.append(self._go_on_after_collection)
+        else:
+            self._watcher.start()
         if self._server is not None:
             self._server.resume()
+
+    def _go_on(self) -> None:
+        self._wait_no_more()
+        self._watcher.start()
+
+    def _go_on_after_collection(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "stop":
+            self._go_on()
+
+    def _wait_no_more(self) -> None:
+        self._ledger.when_used = None
+        while self._go_on_after_collection in gc.callbacks:
+            gc.callbacks.remove(self._go_on_after_collection)
 
     def after_fork_in_child(self) -> None:
         """Begin anew: what was lent before belongs to the parent."""
         self._started_at = time.time()
         self._ledger.became_child(os.getppid())
+        self._wait_no_more()
         self._watcher.became_child()
         if self._server is not None:
             self._server.close()
@@ -167,6 +187,7 @@ class Watch:
 
     def at_end(self) -> None:
         """Take the last look and write the report."""
+        self._wait_no_more()
         self._watcher.stop()
         self._watcher.look(final=True)
         if self.config.report and not os.environ.get(DIRECTORY_VARIABLE):

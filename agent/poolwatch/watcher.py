@@ -18,7 +18,14 @@ from poolwatch.findings import Change, Findings
 from poolwatch.guard import Guard
 from poolwatch.ledger import Lease, Ledger, crossing, view
 from poolwatch.ledger.totals import News, Totals, long_held, taken
-from poolwatch.native import Alarm, allocate_lock, start_new_thread, with_collector_paused
+from poolwatch.native import (
+    Alarm,
+    allocate_lock,
+    get_native_id,
+    start_new_thread,
+    wait_for_end_of,
+    with_collector_paused,
+)
 from poolwatch.remedies import Reclaimer
 from poolwatch.spool import Spool
 
@@ -44,6 +51,7 @@ class Watcher:
         self._alarm = Alarm()
         self._done = Alarm()
         self._running = False
+        self._native_id = 0
         self._began_anew()
 
     def _began_anew(self) -> None:
@@ -70,6 +78,7 @@ class Watcher:
             self._running = False
             self._alarm.ring()
             self._done.wait(1.0)
+            wait_for_end_of(self._native_id)
 
     def wake(self) -> None:
         """Look now instead of at the end of the interval."""
@@ -83,6 +92,7 @@ class Watcher:
 
     def _run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the host's threads
+        self._native_id = get_native_id()
         done, alarm, look = self._done, self._alarm, self._look_guarded
         started = time.thread_time()
         while self._running and self._alarm is alarm:

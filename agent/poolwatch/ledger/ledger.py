@@ -73,6 +73,8 @@ class Ledger:
         """By library: makes good the slot of a lease that was collected, and tells whether it had to."""
         self.remedied: deque[str] = deque(maxlen=QUEUE)
         """Names of the remedies that were applied."""
+        self.when_used: Callable[[], None] | None = None
+        """Called at the next checkout, where the watcher sleeps since a fork."""
         self._depth = stack_depth
         self._max_sites = max_sites
         self._other = Site(None, 0)
@@ -117,6 +119,8 @@ class Ledger:
                 lease.stack = site.sample = raw(frame, self._depth)
         if conn.lease is not None:
             self.replace(conn, conn.lease)
+        if self.when_used is not None:
+            self.when_used()
         conn.lent += 1
         lease.taken = lease.used = monotonic()
         conn.lease = lease
