@@ -30,7 +30,7 @@ sleep = original("time", "sleep")
 
 
 def wait_for_end_of(native_id: int) -> None:
-    """Wait a little until the system has ended a thread whose last Python code has run; Python counts those at a fork."""
+    """Wait a little until the system has ended a thread whose Python code is over; Python counts them at a fork."""
     for _ in range(50):
         if not native_id or not os.path.exists(f"/proc/self/task/{native_id}"):
             return
