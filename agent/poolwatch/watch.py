@@ -162,8 +162,12 @@ class Watch:
             self._server.resume()
 
     def _go_on(self) -> None:
-        self._wait_no_more()
-        self._watcher.start()
+        # called from a checkout or a collection of the host's, so what fails here is ours alone
+        try:
+            self._wait_no_more()
+            self._watcher.start()
+        except Exception as error:
+            self._guard.failed("watcher", error)
 
     def _go_on_after_collection(self, phase: str, info: dict[str, int]) -> None:
         if phase == "stop":

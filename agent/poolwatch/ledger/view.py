@@ -66,7 +66,6 @@ def lease(raw: Lease, now: float) -> model.Lease:
         home=conn.home,
         attached=raw.strand() is not None,
         returned=bool(raw.returned),
-        foreign=bool(conn.foreign),
         remedy=more.remedy,
         scope_ended_for=max(0.0, until - over) if over else 0.0,
         scope_must_return=more.scope is not None and more.scope.must_be_back(),

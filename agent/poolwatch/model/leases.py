@@ -86,16 +86,11 @@ class Lease:
     shared: bool = False
     held_by: str | None = None
     retained_by: tuple[str, ...] = ()
-    checkout_stack: tuple[Frame, ...] = ()
-    last_use_stack: tuple[Frame, ...] = ()
-    current_stack: tuple[Frame, ...] = ()
-    release_stack: tuple[Frame, ...] = ()
     home: int = 0
     """Serial of the pool object it belongs to; a pool that is disposed of goes on as another object."""
     attached: bool = True
     """False once the call or context in which it was taken is over, though its thread lives."""
     returned: bool = False
-    foreign: bool = False
     scope_ended_for: float = 0.0
     """Seconds since the flow it was taken in was over; 0 while it goes on, and where nobody named one."""
     remedy: str | None = None
