@@ -32,6 +32,8 @@ from poolwatch.spool import Spool
 _SPOOLED_LEASES = 1000
 _INTERVALS_BETWEEN_REPORTS = 4
 """At which the spool follows mere numbers; what is out and what was found it follows at once."""
+Follower = Callable[[list[Change], News], None]
+"""Is told after a look what changed and what happened since the look before."""
 _SETTLED = 0.05
 """A lease this old (seconds) is past the checkout listeners, which may have refused an inherited connection."""
 
@@ -52,6 +54,7 @@ class Watcher:
         self._done = Alarm()
         self._running = False
         self._native_id = 0
+        self.followers: list[Follower] = [log.follow]
         self._began_anew()
 
     def _began_anew(self) -> None:
@@ -113,11 +116,15 @@ class Watcher:
     def look(self, *, final: bool = False) -> list[Change]:
         """Take one look: drain, judge, tell. Gives what changed; ``final`` is the end of the process."""
         with self._lock:
-            changes = self._look(final)
-        log.tell(changes)  # outside the lock: a logging handler may ask for a snapshot
+            changes, news = self._look(final)
+        for follow in self.followers:  # outside the lock: a logging handler may ask for a snapshot
+            try:
+                follow(changes, news)
+            except Exception as error:
+                self._guard.failed("follower", error)
         return changes
 
-    def _look(self, final: bool) -> list[Change]:
+    def _look(self, final: bool) -> tuple[list[Change], News]:
         self._guard.settle()
         self._ledger.forget_homeless()
         self._report_inherited()
@@ -137,7 +144,7 @@ class Watcher:
         if final:
             self.ended_at = snapshot.at
         self._write(bool(changes), final)
-        return changes
+        return changes, news
 
     def _reclaim(self, found: list[model.Finding], raw: dict[int, Lease], collected: list[Lease]) -> None:
         ended = {subject for finding in found if finding.kind == "leak.owner_ended" for subject in finding.subjects}

@@ -12,7 +12,7 @@ log = logging.getLogger("poolwatch.findings")
 _LEVELS = {"proved": logging.ERROR, "probable": logging.WARNING, "suspected": logging.INFO}
 
 
-def tell(changes: Iterable[Change]) -> None:
+def follow(changes: Iterable[Change], news: object) -> None:
     """Log what changed; repeats are only counted in the report."""
     for change, finding in changes:
         if change == "repeated":
