@@ -28,6 +28,8 @@ FOLDER = ROOT / "dashboards"
 DEPLOY = ROOT / "deploy" / "prometheus"
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 
+PATIENCE = 60
+"""Seconds after which what should come is believed to be missing."""
 UNSHOWN: dict[str, str] = {}
 """Metrics that are on no dashboard and in no rule, and why."""
 EMPTY_WHEN_WELL = {"Time to exhaustion", "Errors of hooks", "Dropped", "Deploys and restarts"}
@@ -44,11 +46,15 @@ from poolwatch.demo.stage import Stage
 
 watch = poolwatch.install(serve=f"127.0.0.1:{sys.argv[1]}", overdue_after=1, idle_in_transaction_after=1, grace=0.2)
 stage = Stage(watch, Path.cwd())
+def wait_for(name):
+    while not Path(name).exists():
+        time.sleep(0.05)
+
 with Shop(stage.folder), ExitStack() as scenes:
-    time.sleep(3)  # the first scrape sees the shop without a leak
+    wait_for("scraped")  # increase() does not see a counter's first value
     for scene in (leaks.drop, leaks.keep, leaks.dawdle, leaks.pay, leaks.share_connection, leaks.exhaust):
         scenes.enter_context(scene(stage))
-    time.sleep(1.5)  # increase() does not see a counter's first value
+    wait_for("scraped again")
     scenes.enter_context(leaks.exhaust(stage))
     engine = open_branch(stage.folder, "desk")
     while True:
@@ -98,11 +104,11 @@ class Prometheus:
         assert told["data"]["resultType"] == "vector"
         return list(told["data"]["result"])
 
-    def await_data(self, expression: str, seconds: float) -> None:
+    def await_data(self, expression: str) -> None:
         """Wait until an expression gives something."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while not self.ask(expression):
-            assert time.monotonic() < deadline, f"nothing after {seconds} s: {expression}"
+            assert time.monotonic() < deadline, f"nothing after {PATIENCE} s: {expression}"
             time.sleep(0.2)
 
 
@@ -123,10 +129,14 @@ def prometheus() -> Iterator[Prometheus]:
                 lambda port: [*command, f"--web.listen-address={HOST}:{port}"], _is_ready, data, signal.SIGKILL
             ) as (port, _):
                 server = Prometheus(port, address)
+                server.await_data("poolwatch_build_info")
+                (place / "scraped").touch()
+                server.await_data("db_client_connection_timeouts_total > 0")
+                (place / "scraped again").touch()
                 for alert in sorted(EXPECTED_ALERTS):
-                    server.await_data(f'ALERTS{{alertname="{alert}", alertstate="firing"}}', 20)
-                server.await_data('poolwatch_findings{kind="leak.overdue"} > 0', 10)
-                server.await_data("rate(poolwatch_scope_leases_total[4s]) > 0", 10)
+                    server.await_data(f'ALERTS{{alertname="{alert}", alertstate="firing"}}')
+                server.await_data('poolwatch_findings{kind="leak.overdue"} > 0')
+                server.await_data("rate(poolwatch_scope_leases_total[4s]) > 0")
                 yield server
 
 
