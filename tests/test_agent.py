@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -22,8 +22,8 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from poolwatch import schema
-from tests.launcher import environment, kinds, poolwatch, script, start
+from poolwatch import schema, text
+from tests.launcher import environment, kinds, poolwatch, script, start, until
 
 WORKER = """
 import sys, time
@@ -119,14 +119,6 @@ def _checkouts(folder: Path, pid: int) -> int:
     return total
 
 
-def until(true: Callable[[], object], seconds: float = 15.0) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.05)
-
-
 def total(sums: Sums, name: str) -> float:
     """Add up all series of a name."""
     return sum(value for (series, *_), value in sums.items() if series == name)
@@ -211,15 +203,27 @@ def test_slots_are_small_and_used_again(tmp_path: Path) -> None:
             assert leases["poolwatch_process_leases", "1"] == 2
 
 
+def _states(seen: Agent, pid: int) -> set[str]:
+    """Give the states that the threads of a silent process are in."""
+    (found,) = (one for one in seen.report()["processes"] if one["pid"] == pid)
+    return {thread["state"] for thread in found.get("threads", ())}
+
+
 def test_stopped_process_is_silent_and_not_dead(tmp_path: Path) -> None:
     """A process that lives but does not report has a silence; nothing is said to have leaked."""
     with agent(tmp_path) as seen, worker(tmp_path, held=1) as process:
         process.send_signal(signal.SIGSTOP)
         _make_old(tmp_path / "spool")
+        until(lambda: _states(seen, process.pid) == {"stopped"})
         report = seen.report()
         (found,) = (one for one in report["processes"] if one["pid"] == process.pid)
         assert found["silent_seconds"] > 50
+        assert found["state"] == "stopped"
+        assert len(found["threads"]) >= 2  # its own, and the watcher
         assert report["findings"] == []
+        states = seen.sums(("gauge",))
+        assert [states["poolwatch_processes", state] for state in ("live", "stuck", "ended")] == [0, 1, 0]
+        assert "alive but silent for 1 min" in text.render(report)
         process.send_signal(signal.SIGCONT)
         until(lambda: all("silent_seconds" not in one for one in seen.report()["processes"]))
 

@@ -16,6 +16,8 @@ from hypothesis import strategies as some
 from poolwatch import schema
 from poolwatch.collecting import carried
 from poolwatch.collecting.keeper import Keeper
+from poolwatch.collecting.servers import servers
+from poolwatch.evidence.server_side import ServerFacts
 from poolwatch.export.exposition import encode
 from poolwatch.export.prometheus import families
 from poolwatch.model import Json
@@ -51,22 +53,30 @@ def spoiled(draw: some.DrawFn, good: Json) -> Json:
 
 def _report(pid: int, started_at: float) -> Json:
     made: Json = json.loads(json.dumps(report(finding(), leases=(lease(),), pid=pid, ended=None)))
-    made["processes"][0]["started_at"] = started_at
+    made["processes"][0] |= {"started_at": started_at, "interval": 0.25}
+    made["pools"][0] |= {"peers": ["127.0.0.1:5432"], "sockets": [{"inode": 5, "local": "127.0.0.1:40000"}]}
+    exemplar = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331", "value": 0.1, "at": 1.0}
+    made["pools"][0]["use_seconds"]["exemplars"] = [exemplar]
     return made
 
 
 LIVING, DEAD = _report(OWN.pid, OWN.create_time()), _report(2**22 + 1, 900.0)
 
 
+(SERVER,) = servers(["postgresql://127.0.0.1:5432"], 1.0)
+SERVER.facts = ServerFacts(max_connections=4, reserved=3, connections=2, others=("127.0.0.1:40000",))
+SERVER.addresses = frozenset({"127.0.0.1:5432"})
+
+
 def _look(folder: str) -> None:
-    merged = Keeper(folder).report()
+    merged = Keeper(folder, [SERVER]).report()
     assert schema.problem(merged) is None
     assert json.loads(json.dumps(merged))
     encode(families(merged))
 
 
 @given(living=spoiled(LIVING), dead=spoiled(DEAD), raw=some.binary(max_size=50))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_file(living: Json, dead: Json, raw: bytes) -> None:
     """Reports with wrong values in any place are shown, added up or counted, and so at the next look."""
     with tempfile.TemporaryDirectory() as folder:
@@ -82,9 +92,11 @@ def test_any_file(living: Json, dead: Json, raw: bytes) -> None:
 def test_any_memory(data: some.DataObject) -> None:
     """What is carried over may be anything as well."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, file_name(DEAD)).write_text(json.dumps(DEAD))
+        for good in (LIVING, DEAD):
+            Path(folder, file_name(good)).write_text(json.dumps(good))
         _look(folder)
         memory = Path(folder, carried.FILE)
+        assert "capacity.oversubscribed" in memory.read_text()
         memory.write_text(json.dumps(data.draw(spoiled(json.loads(memory.read_text())))))
         _look(folder)
         _look(folder)

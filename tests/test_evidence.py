@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
 import poolwatch
 from poolwatch.evidence import reach
@@ -89,6 +90,24 @@ def test_module_names_it() -> None:
     assert path.endswith(".session")
     assert not only_dead
     assert reach.by_living_frames({key}) == set()
+
+
+def test_living_task_holds_no_globals(tmp_path: Path) -> None:
+    """A task that lives reaches what its coroutine has in hand, and not the globals of its module."""
+    watch = poolwatch.install(interval=60)
+    engine = create_engine(f"sqlite:///{tmp_path}/shop.db", poolclass=NullPool)
+
+    async def main() -> None:
+        engine.connect().close()  # makes the loop known
+        mine = CACHE["mine"] = Handle()
+        other = CACHE["other"] = Handle()
+        keys = {id(mine), id(other)}
+        del other
+        assert await asyncio.to_thread(reach.by_living_frames, keys) == {id(mine)}
+
+    asyncio.run(main())
+    engine.dispose()
+    watch.uninstall()
 
 
 def test_dead_traceback_holds() -> None:

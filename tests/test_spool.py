@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,19 @@ import pytest
 
 from poolwatch import merge, schema, spool
 from poolwatch.collecting import ended, living
+from poolwatch.model import added
 from tests.reports import finding, lease, report
 
 
 def _age(report: dict[str, Any], moment: float) -> dict[str, Any]:
     return {**report, "generated_at": moment, "processes": [{**report["processes"][0], "seen_at": moment}]}
+
+
+def test_sums_do_not_depend_on_their_order() -> None:
+    """However seconds are added up, over however many steps, the last digit is the same; whole numbers stay whole."""
+    for one, other, third in permutations([0.1, 0.2, 1e6 / 3]):
+        assert added([one, other, third]) == added([added([one, other]), third]) == 333333.633333
+    assert [added([1, 2]), type(added([1, 2]))] == [3, int]
 
 
 def test_written_and_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 Json = dict[str, Any]
-_AS_THEY_ARE = (int, str, bool, type(None))
+_AS_THEY_ARE = frozenset({int, str, bool, type(None)})
 
 
 def plain(value: Any) -> Any:
@@ -20,8 +20,11 @@ def plain(value: Any) -> Any:
         return value
     if kind is float:
         return "+Inf" if value == float("inf") else value
-    if dataclasses.is_dataclass(value):
-        return {shown: plain(getattr(value, name)) for shown, name in _fields(kind)}
+    if hasattr(kind, "__dataclass_fields__"):
+        return {
+            shown: item if type(item := getattr(value, name)) in _AS_THEY_ARE else plain(item)
+            for shown, name in _fields(kind)
+        }
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

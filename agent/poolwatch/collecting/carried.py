@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
 from poolwatch import spool
-from poolwatch.collecting import sums
+from poolwatch.collecting import standing, sums
 from poolwatch.errors import ReportError
 from poolwatch.model import REPORT_VERSION, Json
 
@@ -35,6 +36,8 @@ class Carried:
     """Files that are in the sums and may still lie in the folder."""
     bad: set[str] = field(default_factory=set)
     """Files that could not be read and are counted as such."""
+    standing: list[Json] = field(default_factory=list)
+    """What was found over several processes, by whoever reads the folder."""
     slots: dict[str, int] = field(default_factory=dict)
     """File of a living process to its slot."""
     written: bytes = b""
@@ -48,6 +51,7 @@ class Carried:
                 "counted": sorted(self.counted),
                 "bad": sorted(self.bad),
                 "slots": self.slots,
+                "standing": self.standing,
                 "report": self.report,
             }
         ).encode()
@@ -57,6 +61,11 @@ class Carried:
         findings = [{**one, "last_seen": now} if one["state"] == "open" else one for one in report["findings"]]
         self.report = sums.add(self.report, {**report, "findings": findings})
         self.counted.add(name)
+
+    def stand(self, found: list[Json], looked_for: Callable[[Json], bool], now: float) -> None:
+        """Take what was found over several processes ``now`` (Unix time); see ``standing.updated``."""
+        before, self.standing = self.standing, standing.updated(self.standing, found, looked_for, now)
+        self.report = sums.count(self.report, standing.opened(before, self.standing))
 
     def spoiled(self, name: str) -> None:
         """Count a file that could not be read, once."""
@@ -116,7 +125,11 @@ def _parsed(value: object, data: bytes) -> Carried:
     if not isinstance(slots, dict) or not all(type(slot) is int for slot in slots.values()):
         raise ReportError("slots are no numbers")
     report["processes"][0].setdefault("dropped", {})
-    return Carried(report, _strings(value.get("counted")), _strings(value.get("bad")), slots, data)
+    beside = spool.checked({**report, "findings": value.get("standing", [])})
+    if sums.problem(beside):
+        raise ReportError("not findings over several processes")
+    found = beside["findings"]
+    return Carried(report, _strings(value.get("counted")), _strings(value.get("bad")), found, slots, data)
 
 
 def _strings(value: Any) -> set[str]:
@@ -130,6 +143,7 @@ def _nobody() -> Json:
         "pid": 0, "ppid": 0, "argv": ["(processes that ended)"], "started_at": 0.0, "ended_at": 0.0, "exit": None,
         "versions": {"poolwatch": metadata.version("poolwatch"), "python": platform.python_version()},
         "hooks": {}, "hook_errors": {}, "dropped": {}, "remedies": {}, "watcher_cpu_seconds": 0.0,
+        "processes_ended": 0,
     }  # fmt: skip
     lists: Json = {name: [] for name in ("pools", "leases", "findings", "sites", "scopes", "findings_total")}
     return {"version": REPORT_VERSION, "generated_at": 0.0, "processes": [process], **lists}

@@ -7,46 +7,66 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from poolwatch import spool
-from poolwatch.collecting import carried, sums
+from poolwatch.collecting import capacity, carried, shared, stuck, sums
 from poolwatch.collecting.carried import Carried
 from poolwatch.collecting.ended import died
 from poolwatch.collecting.living import Living
+from poolwatch.collecting.servers import Server
 from poolwatch.errors import ReportError
 from poolwatch.merge import merge
 from poolwatch.model import Json
+from poolwatch.native import pid_namespace
 
 _NAME = re.compile(r"(\d{1,10})-(\d{1,18})\.json")
 _LOCK_FILE = "carried.lock"
 _LOCK_PATIENCE = 2.0
 """Seconds to wait for another reader of the folder."""
+_FOREIGN_AFTER = 60.0
+"""Seconds without a heartbeat after which a process counts as ended whose pid cannot be asked for."""
 _LINGER = 10.0
 """Seconds that the file of a dead process stays for others, such as a ``poolwatch run`` that is about to end."""
-_SILENT_AFTER = 10.0
-"""Seconds without a heartbeat after which a living process is called silent."""
 
 
 class Keeper:
-    """Gives the report of all processes in ``directory``. Threads and processes may do so at the same time."""
+    """Gives the report of all processes in ``directory``. Threads and processes may do so at the same time.
 
-    def __init__(self, directory: str) -> None:
+    ``servers`` are those whose limits the pools are compared with.
+    """
+
+    def __init__(self, directory: str, servers: Sequence[Server] = ()) -> None:
         self._directory = directory
+        self._servers = servers
         self._living = Living()
         self._last: dict[str, tuple[bytes, Json]] = {}
         self._lock = threading.Lock()
+        self._pid_namespace = pid_namespace()
 
     def report(self) -> Json:
         """Merge the reports of the living and the sums of the dead; raises OSError where others keep the folder."""
         with self._held():
             now = time.time()
             state, living = self._kept(now)
-            reports = [self._shown(state, name, now) for name in living]
+            reports = [report for name in living if (report := self._shown(state, name, now)) is not None]
+            servers = capacity.told(self._servers, reports)
+            sharing = shared.findings(reports)
+            self._stand(state, shared.unsaid(sharing, reports), servers, now)
             self._save(state)
-        merged = merge([*filter(None, reports), state.report])
-        return {**merged, "generated_at": now}
+        ended = {**state.report, "findings": [*state.report["findings"], *state.standing]}
+        merged = merge([*reports, ended])
+        findings = shared.confirm(merged["findings"], sharing)
+        return {**merged, "findings": findings, "servers": servers, "generated_at": now}
+
+    def _stand(self, state: Carried, sharing: list[Json], servers: list[Json], now: float) -> None:
+        known = {(capacity.KIND, server["name"]) for server in servers if server["max_connections"] is not None}
+        state.stand(
+            [*sharing, *capacity.findings(servers)],
+            lambda one: one["kind"] == shared.KIND or (one["kind"], one["pool"]) in known,
+            now,
+        )
 
     def tend(self) -> None:
         """Count those who have ended, as ``report`` does; raises OSError where others keep the folder."""
@@ -62,7 +82,7 @@ class Keeper:
         state.bad &= {*names, carried.FILE}
         living, replaced = self._parted(names, state)
         for name in set(names) - set(living) - state.counted:
-            self._count(state, name, now, exited=name in replaced)
+            self._count(state, name, now, exited=name in replaced or self._is_foreign(state, name))
         self._last = {name: last for name, last in self._last.items() if name in set(living)}
         state.settle(now)
         state.seat(living)
@@ -77,10 +97,22 @@ class Keeper:
         living, replaced = [], set()
         for pid, found in starts.items():
             *earlier, (start, name) = sorted(found)
-            if name not in state.counted and self._living.alive(pid, start / 1e6):
+            if name not in state.counted and self._lives(state, name, pid, start / 1e6):
                 living.append((start, name))
                 replaced |= {other for began, other in earlier if self._living.alive(pid, began / 1e6)}
         return [name for _, name in sorted(living)], replaced
+
+    def _lives(self, state: Carried, name: str, pid: int, started_at: float) -> bool:
+        if self._is_foreign(state, name):
+            ended = self._last[name][1]["processes"][0]["ended_at"] is not None
+            return not ended and time.time() - self._heartbeat(name) < _FOREIGN_AFTER
+        return self._living.alive(pid, started_at)
+
+    def _is_foreign(self, state: Carried, name: str) -> bool:
+        """Tell whether a pid is of another table than ours, as in containers: here it means nobody or another."""
+        report = self._last[name][1] if name in self._last else self._read(state, name)
+        theirs = report["processes"][0].get("pid_namespace", 0) if report else 0
+        return theirs not in (0, self._pid_namespace)
 
     def _count(self, state: Carried, name: str, now: float, exited: bool) -> None:
         # Read after its process was seen dead: nobody writes it any more.
@@ -95,8 +127,9 @@ class Keeper:
             return None
         process = {**report["processes"][0], "slot": state.slots[name]}
         silence = now - self._heartbeat(name)
-        if silence > _SILENT_AFTER:
-            process["silent_seconds"] = silence
+        if silence > stuck.patience(process):
+            states = {} if self._is_foreign(state, name) else stuck.states(process["pid"])
+            process |= {"silent_seconds": silence, **states}
         return {**report, "processes": [process]}
 
     def _heartbeat(self, name: str) -> float:

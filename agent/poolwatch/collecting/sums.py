@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from poolwatch.merge import merge, site_key
-from poolwatch.model import Json
+from poolwatch.model import Json, added
 
 MAX_ENTRIES = 1000
 """Pools, sites, totals and findings kept of the dead; totals beyond share an entry."""
@@ -56,14 +56,25 @@ def add(carried: Json, ended: Json) -> Json:
     }
 
 
+def count(carried: Json, findings: Iterable[Json]) -> Json:
+    """Give ``carried`` with findings counted that were made beside those of the processes."""
+    new = [{**{name: one[name] for name in ("kind", "grade", "pool")}, "count": 1} for one in findings]
+    grouped = _grouped([*carried["findings_total"], *new], _total_key, _total_beyond, _adder(["count"]))
+    return {**carried, "findings_total": grouped}
+
+
 def _latest(findings: list[Json]) -> list[Json]:
     return sorted(findings, key=lambda finding: finding["last_seen"], reverse=True)[:MAX_ENTRIES]
 
 
+_COUNTS = ("hook_errors", "dropped", "remedies", "alerts")
+
+
 def _process(one: Json, other: Json) -> Json:
-    counts = {name: _counts(one.get(name, {}), other.get(name, {})) for name in ("hook_errors", "dropped", "remedies")}
-    cpu = one.get("watcher_cpu_seconds", 0.0) + other.get("watcher_cpu_seconds", 0.0)
-    return {**one, **counts, "watcher_cpu_seconds": cpu}
+    counts = {name: _counts(one.get(name, {}), other.get(name, {})) for name in _COUNTS}
+    ended = one.get("processes_ended", 0) + 1
+    cpu = added(process.get("watcher_cpu_seconds", 0.0) for process in (one, other))
+    return {**one, **counts, "watcher_cpu_seconds": cpu, "processes_ended": ended}
 
 
 def _counts(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
@@ -86,7 +97,7 @@ def _grouped(
 
 
 def _adder(fields: Iterable[str]) -> Callable[[Json, Json], Json]:
-    return lambda one, other: {**one, **{name: one.get(name, 0) + other.get(name, 0) for name in fields}}
+    return lambda one, other: {**one, **{name: added([one.get(name, 0), other.get(name, 0)]) for name in fields}}
 
 
 _SITE = ("checkouts_total", "use_seconds_total", "busy_seconds_total")
@@ -140,6 +151,7 @@ def _pool_beyond(pool: Json) -> Json:
 def _emptied(pool: Json) -> Json:
     """Give the pool of a process that ended: it holds and allows nothing any more."""
     nothing = {"pid": 0, "used": 0, "idle": 0, "waiting": 0, "leases_by_owner": {}, "oldest_lease_seconds": 0.0}
+    nothing |= {"sockets": [], "peers": [], "floors": []}
     return {**pool, **nothing, "limits": {"size": 0, "max": 0, "timeout": None}}
 
 
@@ -156,7 +168,7 @@ def _add_times(one: Json, other: Json) -> Json:
     shown = ["+Inf" if bound == float("inf") else bound for bound in bounds]
     return {
         "buckets": [list(pair) for pair in zip(shown, counts, strict=True)],
-        "sum": one["sum"] + other["sum"],
+        "sum": added([one["sum"], other["sum"]]),
         "count": one["count"] + other["count"],
     }
 

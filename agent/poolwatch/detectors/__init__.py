@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from poolwatch.config import Config
-from poolwatch.detectors import crossings, flows, holds, leaks, starvation
+from poolwatch.detectors import crossings, drift, flows, holds, leaks, sockets, starvation
 from poolwatch.model import Finding, Snapshot
 
 Detector = Callable[[Snapshot, Config], Iterable[Finding]]
@@ -30,6 +30,8 @@ DETECTORS: tuple[Detector, ...] = (
     starvation.blocked_loop,
     starvation.exhausted,
     holds.idle,
+    sockets.orphan,
+    drift.rising_floor,
 )
 
 

@@ -58,6 +58,17 @@ def pool_facts(pool: PoolState) -> Json:
     }
 
 
+def holder(lease: Lease) -> Json:
+    """Give who holds a lease and how, as one line of a list of holders."""
+    return {
+        "owner": str(lease.user),
+        "site": str(lease.site),
+        "age_seconds": lease.age_seconds,
+        "idle_seconds": lease.idle_seconds,
+        "statements": lease.statements,
+    }
+
+
 def pool_of(snapshot: Snapshot, name: str) -> PoolState | None:
     """Find a pool's state by name."""
     return next((pool for pool in snapshot.pools if pool.name == name), None)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from poolwatch.config import Config
-from poolwatch.detectors.facts import owners, pool_facts, pool_of, seconds, sentence
+from poolwatch.detectors.facts import holder, owners, pool_facts, pool_of, seconds, sentence
 from poolwatch.model import Finding, Json, Lease, Site, Snapshot, Waiter
 
 _SETTLED = 0.4
@@ -124,7 +124,7 @@ def _about_pool(
 ) -> Finding:
     state = pool_of(snapshot, pool)
     facts: Json = {"pool": pool_facts(state)} if state else {}
-    facts["holders"] = [_holder(lease) for lease in holders]
+    facts["holders"] = [holder(lease) for lease in holders]
     facts["waiters"] = [
         {"owner": str(w.owner), "waited_seconds": w.waited_seconds, "site": str(w.site)} for w in waiters
     ]
@@ -141,16 +141,6 @@ def _about_pool(
         subjects=frozenset(w.id for w in waiters),
         one_per_pool=True,
     )
-
-
-def _holder(lease: Lease) -> Json:
-    return {
-        "owner": str(lease.user),
-        "site": str(lease.site),
-        "age_seconds": lease.age_seconds,
-        "idle_seconds": lease.idle_seconds,
-        "statements": lease.statements,
-    }
 
 
 def _holders(snapshot: Snapshot, pool: str, home: int) -> list[Lease]:

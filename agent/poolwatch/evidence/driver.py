@@ -10,6 +10,7 @@ from typing import Any
 
 _IN_TRANSACTION = {2, 3}
 """libpq: INTRANS and INERROR; ACTIVE (1) is executing."""
+_ACTIVE = 1
 _MYSQL_IN_TRANSACTION = 1
 """SERVER_STATUS_IN_TRANS of the MySQL protocol's status flags."""
 
@@ -18,6 +19,11 @@ def in_transaction(connection: Any) -> bool | None:
     """Tell whether a transaction is open on a driver's connection; None where the driver cannot say."""
     found: bool | None = _first(_TRANSACTION, connection)
     return found
+
+
+def is_executing(connection: Any) -> bool:
+    """Tell whether a statement is under way on a driver's connection; false where the driver cannot say."""
+    return bool(_first((lambda libpq: int(libpq.info.transaction_status) == _ACTIVE,), connection))
 
 
 def backend_pid(connection: Any) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from poolwatch import model
-from poolwatch.evidence import driver, reach
+from poolwatch.evidence import driver, reach, wire
 from poolwatch.ledger import Lease
 from poolwatch.native import get_ident
 from poolwatch.senses import stack, whereabouts
@@ -60,6 +60,16 @@ def _handle_id(lease: Lease) -> int | None:
     # for an instant this is a strong reference; the id alone goes on
     handle = lease()
     return None if handle is None else id(handle)
+
+
+def note_unseen_use(lease: Lease, now: float) -> None:
+    """Move the last use of an idle lease to where its socket last carried data: statements of a driver's own cursor."""
+    handle = lease()
+    if handle is not None and lease.conn.inside is None:
+        connection = driver.driver_connection(handle)
+        quiet = 0.0 if driver.is_executing(connection) else wire.quiet_for(connection)
+        if quiet is not None:
+            lease.used = max(lease.used, now - quiet)
 
 
 def driver_state(lease: Lease) -> dict[str, Any]:

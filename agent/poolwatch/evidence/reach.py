@@ -129,8 +129,14 @@ def _referents(subject: Any) -> list[Any]:
     found = gc.get_referents(subject)
     if sys.version_info < (3, 11) and isinstance(subject, _SUSPENDABLE):
         # later versions give a generator's locals as its own referents
-        found += [value for frame in found if isinstance(frame, types.FrameType) for value in gc.get_referents(frame)]
+        found += [value for frame in found if isinstance(frame, types.FrameType) for value in _held_by(frame)]
     return found
+
+
+def _held_by(frame: types.FrameType) -> Iterator[Any]:
+    """Give what a frame's locals and its stack refer to: globals are nobody's, and a caller has a frame of his own."""
+    others = {id(frame.f_globals), id(frame.f_builtins), id(frame.f_back)}
+    return (value for value in gc.get_referents(frame) if id(value) not in others)
 
 
 def _attributes(subject: Any) -> dict[int, str]:
@@ -144,9 +150,10 @@ def _attributes(subject: Any) -> dict[int, str]:
 
 
 def _key_label(node: _Node, key: object) -> str:
-    if node.label == "" and node.up is not None:
-        return f".{key}"
-    return f"[{key!r}]" if isinstance(key, (str, int)) else f"[<{type(key).__name__}>]"
+    """Give the label of an entry; of keys only plain text and numbers are shown, others are the host's code to run."""
+    if type(key) is str:
+        return f".{key}" if node.label == "" and node.up is not None else f"[{key!r}]"
+    return f"[{key}]" if type(key) is int else f"[<{type(key).__name__}>]"
 
 
 def _step_label(value: object) -> str:
@@ -174,7 +181,7 @@ def _living_roots() -> Iterator[list[_Node]]:
         yield [_Node(coroutine, "", None) for coroutine in _chain(task.get_coro())]
     for loop in actor.loops():
         yield [_Node(handle, "", None) for name in _LOOP_QUEUES for handle in list(getattr(loop, name, ()))]
-    for greenlet in actor.greenlets():
+    for greenlet in actor.known_greenlets():
         if not greenlet.dead and greenlet.gr_frame is not None:
             yield [_Node(value, "", None) for value in _locals_of(greenlet.gr_frame)]
 

@@ -6,6 +6,7 @@ Nothing here observes, decides or formats for people; no third-party name comes 
 
 from poolwatch.model.findings import (
     GRADES,
+    KINDS,
     REPORT_VERSION,
     STACKS,
     Finding,
@@ -16,11 +17,23 @@ from poolwatch.model.findings import (
     grade_at_least,
 )
 from poolwatch.model.leases import Frame, Incident, Lease, Owner, OwnerKind, Site, Waiter
-from poolwatch.model.numbers import Histogram, Limits, PoolState, Process, ScopeTotals, SiteTotals
+from poolwatch.model.numbers import (
+    Exemplar,
+    Floor,
+    Histogram,
+    Limits,
+    PoolState,
+    Process,
+    ScopeTotals,
+    SiteTotals,
+    added,
+)
+from poolwatch.model.sockets import PoolSocket, SuspectSocket
 from poolwatch.plain import Json, plain
 
 __all__ = [
-    "GRADES", "REPORT_VERSION", "STACKS", "Finding", "FindingTotal", "Frame", "Grade", "Histogram", "Incident", "Json",
-    "Lease", "Limits", "Owner", "OwnerKind", "PoolState", "Process", "ScopeTotals", "Site", "SiteTotals", "Snapshot",
-    "State", "Waiter", "grade_at_least", "plain",
+    "GRADES", "KINDS", "REPORT_VERSION", "STACKS", "Exemplar", "Finding", "FindingTotal", "Floor", "Frame", "Grade",
+    "Histogram", "Incident", "Json", "Lease", "Limits", "Owner", "OwnerKind", "PoolSocket", "PoolState", "Process",
+    "ScopeTotals", "Site", "SiteTotals", "Snapshot", "State", "SuspectSocket", "Waiter", "added", "grade_at_least",
+    "plain",
 ]  # fmt: skip

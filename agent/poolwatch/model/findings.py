@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from poolwatch.model.leases import Frame, Incident, Lease, Owner, Site, Waiter
 from poolwatch.model.numbers import PoolState, Process, ScopeTotals, SiteTotals
+from poolwatch.model.sockets import SuspectSocket
 from poolwatch.plain import Json, plain
 
 Grade = Literal["proved", "probable", "suspected"]
@@ -15,6 +16,14 @@ State = Literal["open", "resolved"]
 REPORT_VERSION = 1
 GRADES: tuple[Grade, ...] = ("proved", "probable", "suspected")
 """Strongest first."""
+KINDS = (
+    "crossing.process", "crossing.concurrent", "crossing.flow", "crossing.session", "crossing.loop",
+    "crossing.transport", "crossing.route", "starvation.self_deadlock", "starvation.exhausted",
+    "leak.collected", "leak.owner_ended", "leak.scope_ended", "leak.detached", "leak.process_ended",
+    "starvation.blocked_loop", "orphan.socket", "capacity.oversubscribed", "drift.rising_floor", "leak.overdue",
+    "hold.idle_in_transaction", "crossing.interleaved", "hold.idle",
+)  # fmt: skip
+"""Worst first: wrong data, then a standstill, then what leads to one."""
 STACKS = ("checkout", "last_use", "current", "release")
 
 
@@ -60,6 +69,11 @@ class Finding:
         object.__setattr__(self, "stacks", {name: self.stacks.get(name, ()) for name in STACKS})
 
     @property
+    def traceparent(self) -> str | None:
+        """Give where it came from, as W3C writes it: the span of the first of its owners who had one."""
+        return next((owner.traceparent for owner in self.owners if owner.traceparent), None)
+
+    @property
     def key(self) -> tuple[str, str, Site | None]:
         """One fault: same kind, pool and site."""
         return (self.kind, self.pool, None if self.one_per_pool else self.site)
@@ -88,6 +102,7 @@ class Snapshot:
     incidents: tuple[Incident, ...] = ()
     sites: tuple[SiteTotals, ...] = ()
     scopes: tuple[ScopeTotals, ...] = ()
+    sockets: tuple[SuspectSocket, ...] = ()
     findings: tuple[Finding, ...] = ()
     findings_total: tuple[FindingTotal, ...] = ()
     final: bool = False

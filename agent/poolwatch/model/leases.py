@@ -51,6 +51,8 @@ class Owner:
     ended_for: float = 0.0
     key: int = 0
     """Identity within its process: two values with the same key are the same owner."""
+    traceparent: str | None = None
+    """Trace, span and flags as W3C writes them."""
 
     def __str__(self) -> str:
         inner = self.task or self.greenlet

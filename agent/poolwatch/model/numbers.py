@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from poolwatch.model.leases import Site
+from poolwatch.model.sockets import PoolSocket
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One value of a histogram, and the sampled trace that it was measured in; ``at`` is a Unix time."""
+
+    value: float
+    trace_id: str
+    span_id: str
+    at: float
+
+
+def added(values: Iterable[float]) -> float:
+    """Add up seconds to the microsecond, whatever their order, or whole numbers.
+
+    Floating point gives another last digit in another order. A counter that falls by so little has begun anew for
+    Prometheus, which then counts all of it again.
+    """
+    terms = list(values)
+    if all(isinstance(term, int) for term in terms):
+        return sum(terms)
+    return sum(round(term * 1e6) for term in terms) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +38,8 @@ class Histogram:
     buckets: tuple[tuple[float, int], ...] = ()
     sum: float = 0.0
     count: int = 0
+    exemplars: tuple[Exemplar, ...] = ()
+    """The latest of each bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +49,15 @@ class Limits:
     size: int | None = None
     max: int | None = None
     timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A step that a pool's floor has climbed: how many connections lay out and unused through one whole window."""
+
+    at: float
+    """When that window ended; the floor has not fallen below since."""
+    unused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +83,12 @@ class PoolState:
     create_seconds: Histogram = Histogram()
     leases_by_owner: dict[str, int] = field(default_factory=dict)
     oldest_lease_seconds: float = 0.0
+    peers: tuple[str, ...] = ()
+    """The servers (``address:port``) that its connections went to so far."""
+    sockets: tuple[PoolSocket, ...] = ()
+    """Of the connections it has open; in a forked child only of those that the child has used."""
+    floors: tuple[Floor, ...] = ()
+    """Lowest and oldest first; empty while nothing lies unused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +135,13 @@ class Process:
     dropped: dict[str, int] = field(default_factory=dict)
     remedies: dict[str, int] = field(default_factory=dict)
     """Remedy to how often it was applied: fiber, collected, owner_ended, protect_fork."""
+    alerts: dict[str, int] = field(default_factory=dict)
+    """Sink and outcome, as in "webhook sent", to how often: alerts sent and dropped, attempts that failed."""
+    telemetry: tuple[str, ...] = ()
+    """What goes to OpenTelemetry providers of its own: metrics, spans, logs."""
     watcher_cpu_seconds: float = 0.0
+    interval: float = 0.0
+    """Seconds between two looks."""
+    pid_namespace: int = 0
+    """The table that the pid is of: containers have their own. 0 is unknown."""
     seen_at: float = 0.0

@@ -18,11 +18,7 @@ from typing import Any
 
 from poolwatch.model import OwnerKind
 from poolwatch.native import get_ident, thread_local
-
-try:
-    from greenlet import getcurrent
-except ImportError:  # greenlet is optional for the host, so it is for us
-    getcurrent = None
+from poolwatch.senses import greenlets
 
 _serial = count(1).__next__
 _IN_MAIN = threading.current_thread() is threading.main_thread()
@@ -129,8 +125,8 @@ def current() -> Actor:
         task = _current_task(loop)
         if task is not None:
             return _tasks.get(id(task)) or _new_task(task, loop)
-    if getcurrent is not None:
-        greenlet = getcurrent()
+    if greenlets.getcurrent is not None:
+        greenlet = greenlets.getcurrent()
         if greenlet.parent is not None:
             return _greenlets.get(id(greenlet)) or _new_greenlet(greenlet)
     try:
@@ -235,7 +231,7 @@ def loops() -> list[asyncio.AbstractEventLoop]:
     return [loop for loop in found if loop is not None and not loop.is_closed()]
 
 
-def greenlets() -> list[Any]:
+def known_greenlets() -> list[Any]:
     """Give the known greenlets that live."""
     found = [known.ref() if known.ref else None for known in list(_greenlets.values())]
     return [greenlet for greenlet in found if greenlet is not None]

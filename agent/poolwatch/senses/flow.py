@@ -12,10 +12,11 @@ import functools
 import inspect
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from itertools import count
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 _MAX_ANCESTORS = 8
 _LONGEST_VALUE = 100
@@ -27,7 +28,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 class Scope:
     """One named flow: a request, a job, a test."""
 
-    __slots__ = ("_name", "attributes", "ended", "must_return", "parent", "root", "serial", "took")
+    __slots__ = ("_name", "attributes", "counted", "ended", "must_return", "parent", "root", "serial", "took")
 
     def __init__(self, name: str, attributes: dict[str, object] | None = None, parent: Scope | None = None) -> None:
         self._name = name
@@ -42,6 +43,8 @@ class Scope:
         """True where everything taken in it must be back when it ends: nothing may be handed on."""
         self.took = False
         """True once a lease was taken or waited for in it."""
+        self.counted = False
+        """True once it is in the sums of its name, where a lease that comes back later still has to go."""
 
     @property
     def name(self) -> str:
@@ -205,5 +208,36 @@ def _plain(value: object) -> object:
     return value[:_LONGEST_VALUE] if isinstance(value, str) else type(value).__name__
 
 
-trace_id: Callable[[], int] | None = None
-"""Gives the OpenTelemetry trace id of this context, or 0; None until the host has imported OpenTelemetry."""
+class Trace(Protocol):
+    """OpenTelemetry's span context: where in which trace something was done. It is immutable and holds no span."""
+
+    @property
+    def trace_id(self) -> int: ...  # noqa: D102
+
+    @property
+    def span_id(self) -> int: ...  # noqa: D102
+
+    @property
+    def trace_flags(self) -> int: ...  # noqa: D102
+
+
+current_trace: Callable[[], Trace | None] | None = None
+"""Gives the span context of this context, where there is one; None until the host has imported OpenTelemetry."""
+
+
+note_trace: Callable[[Any], None] | None = None
+"""Notes it on a lease, quickly; None until then."""
+
+
+within: Callable[[str], AbstractContextManager[object]] | None = None
+"""Makes a ``with`` block whose current span is that of a ``traceparent``; None until OpenTelemetry is imported."""
+
+
+def traceparent(trace: Trace) -> str:
+    """Give a span context as W3C writes it."""
+    return f"00-{trace.trace_id:032x}-{trace.span_id:016x}-{trace.trace_flags:02x}"
+
+
+def is_sampled(trace: Trace | None) -> TypeGuard[Trace]:
+    """Tell whether somebody keeps what is recorded of this trace."""
+    return trace is not None and bool(trace.trace_flags & 1)

@@ -14,15 +14,10 @@ from contextvars import ContextVar, Token
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from poolwatch.senses import flow, stack
+from poolwatch.senses import flow, greenlets, stack
 from poolwatch.senses.actor import Actor, current, of_greenlet
 
 Route = Mapping[str, object]
-try:
-    from greenlet import getcurrent
-except ImportError:  # greenlet is optional for the host, so it is for us
-    getcurrent = None
-
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _NONE: Route = MappingProxyType({})
 _STACK_DEPTH = 16
@@ -57,7 +52,7 @@ def current_course() -> Course | None:
 
 def _of_parent_greenlet() -> Course | None:
     # only one step up: the parent of gevent's greenlets is their hub, whose own parent has started nothing
-    parent = getcurrent().parent if getcurrent is not None else None
+    parent = greenlets.getcurrent().parent if greenlets.getcurrent is not None else None
     context = parent.gr_context if parent is not None else None
     course: Course | None = context.get(_course) if context is not None else None
     if course is None:

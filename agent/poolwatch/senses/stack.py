@@ -13,11 +13,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from poolwatch.model import Frame, Site
-
-try:
-    from greenlet import getcurrent
-except ImportError:
-    getcurrent = None
+from poolwatch.senses import greenlets
 
 Raw = tuple[tuple[CodeType, int], ...]
 """A stack as kept: (code, offset of the instruction), innermost first."""
@@ -98,7 +94,7 @@ def generated(frame: FrameType) -> bool:
 
 
 def _behind_greenlet() -> FrameType | None:
-    greenlet = getcurrent() if getcurrent is not None else None
+    greenlet = greenlets.getcurrent() if greenlets.getcurrent is not None else None
     while greenlet is not None and greenlet.parent is not None:
         greenlet = greenlet.parent
         frame = greenlet.gr_frame

@@ -22,7 +22,8 @@ _STACKS = {"checkout": "Taken at", "last_use": "Last used", "current": "Holder n
 def block(finding: Json, report: Json) -> list[Line]:
     """Give the lines of one finding, at most ``LINES``; stacks get the room that the rest leaves."""
     head = [*_heading(finding), *fact("", finding["summary"])]
-    facts = [*_where(finding), *_who(finding), *_since(finding, report), *_lease(finding), *_pool(finding, report)]
+    facts = [*_where(finding), *_who(finding), *_since(finding, report), *_lease(finding), *_sockets(finding)]
+    facts += _pool(finding, report)
     tail = [*_retained(finding), *fact("Fix:", finding["hint"], "fix")] if finding["hint"] else _retained(finding)
     return [*head, *facts, *_stacks(finding, LINES - len(head) - len(facts) - len(tail)), *tail]
 
@@ -94,6 +95,29 @@ def _lease(finding: Json) -> list[Line]:
     lines = fact("Lease", ", ".join(facts + others), most=2) if facts or others else []
     statement = lease.get("last_statement")
     return lines + (fact("Last SQL", statement, most=2) if statement else [])
+
+
+def _sockets(finding: Json) -> list[Line]:
+    found = [_socket(socket) for socket in _dicts(finding["lease"].get("sockets"))]
+    shared = [_shared_socket(socket) for socket in _dicts(finding["lease"].get("shared_sockets"))]
+    lines = [line for words in (found + shared)[:_OWNERS] for line in fact("Socket", words, most=1)]
+    more = len(found + shared) - _OWNERS
+    return lines + (fact("", f"... and {several(more, 'socket')} more", "dim") if more > 0 else [])
+
+
+def _dicts(value: object) -> list[Json]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _socket(socket: Json) -> str:
+    at = f"fd {socket.get('fd')}, {socket.get('local')} to {socket.get('peer')}"
+    where = "in the pool" if socket.get("pooled") else "in no pool"
+    return f"{at}, {socket.get('state')}, {where}, inode {socket.get('inode')}"
+
+
+def _shared_socket(socket: Json) -> str:
+    pids = socket.get("pids")
+    return f"inode {socket.get('inode')} in the processes {', '.join(map(str, pids if isinstance(pids, list) else []))}"
 
 
 def _say_duration(word: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
+from collections import Counter
 from typing import Any
 
 from poolwatch.model import GRADES, Json
@@ -56,12 +57,22 @@ def _processes(processes: list[Json]) -> list[Line]:
 
 def _process(process: Json) -> str:
     end = process["ended_at"]
-    ran = f"ran {duration(max(end - process['started_at'], 0))}" if end is not None else "no last word"
+    ran = f"ran {duration(max(end - process['started_at'], 0))}" if end is not None else _alive(process)
     hooked = [name for name, state in process["hooks"].items() if state == "hooked"]
     failed = [f"{name} {state}" for name, state in process["hooks"].items() if state.startswith("failed")]
     known = ", ".join([f"{name} {process['versions'].get(name, '')}".strip() for name in hooked] + failed)
     facts = [ran, *([str(process["exit"])] if process["exit"] else []), known or "nothing hooked"]
     return clean(f"pid {process['pid']}: {cut(shlex.join(process['argv']), 45)} ({', '.join(facts)})")
+
+
+def _alive(process: Json) -> str:
+    """Say how a process fares that has said no last word; only the agent knows."""
+    if "silent_seconds" not in process:
+        return "alive" if "slot" in process else "no last word"
+    threads = Counter(thread["state"] for thread in process.get("threads", ()))
+    counted = ", ".join(f"{count} {state}" for state, count in threads.most_common(3))
+    doing = f": {process['state']}; threads: {counted}" if process.get("state") and counted else ""
+    return f"alive but silent for {duration(max(process['silent_seconds'], 0))}{doing}"
 
 
 def _rest(things: list[Json], thing: str, many: str) -> list[Line]:

@@ -1,0 +1,74 @@
+"""Sockets to a database that belong to no pool, and sockets in a pool that the server has closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from poolwatch.config import Config
+from poolwatch.detectors.facts import pool_facts, pool_of, seconds
+from poolwatch.model import Finding, Json, Snapshot, SuspectSocket
+
+_STRAY_HINT = (
+    "Something here connects by itself: a driver's connect(), or a pool of a library that poolwatch does not know. If "
+    "it is meant so (LISTEN/NOTIFY, a migration), leave it; else take it from the pool, or close it."
+)
+_DEAD_HINT = (
+    "The server, or what is between, closes connections that the pool still keeps: let it test or recycle them "
+    "(pool_pre_ping=True, or pool_recycle below the server's time limit; psycopg_pool: check=, max_idle)."
+)
+
+
+def orphan(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
+    """A socket to a pool's server is in no pool, or one in a pool is dead, at several looks in a row: probable."""
+    pools = {socket.pool: socket.library for socket in snapshot.sockets}
+    for pool, library in pools.items():
+        found = [socket for socket in snapshot.sockets if socket.pool == pool]
+        strays = [socket for socket in found if not socket.pooled]
+        dead = [socket for socket in found if socket.pooled]
+        state = pool_of(snapshot, pool)
+        yield Finding(
+            kind="orphan.socket",
+            grade="probable",
+            pool=pool,
+            library=library,
+            summary=" ".join([*_say_strays(strays), *_say_dead(dead)]),
+            hint=" ".join([*([_STRAY_HINT] if strays else []), *([_DEAD_HINT] if dead else [])]),
+            lease={
+                "sockets": [_facts(socket) for socket in found],
+                "pool": pool_facts(state) if state else {},
+                "versions": dict(snapshot.process.versions),
+            },
+            subjects=frozenset(-socket.inode for socket in found),  # below zero, where no lease has its number
+            one_per_pool=True,
+        )
+
+
+def _say_strays(strays: list[SuspectSocket]) -> list[str]:
+    if not strays:
+        return []
+    oldest = seconds(max(socket.seen_seconds for socket in strays))
+    peers = " and ".join(sorted({socket.peer for socket in strays}))
+    if len(strays) == 1:
+        return [f"A connection to {peers} belongs to no pool; seen for {oldest}."]
+    return [f"{len(strays)} connections to {peers} belong to no pool; the oldest seen for {oldest}."]
+
+
+def _say_dead(dead: list[SuspectSocket]) -> list[str]:
+    if not dead:
+        return []
+    oldest = seconds(max(socket.seen_seconds for socket in dead))
+    if len(dead) == 1:
+        return [f"A connection in the pool is dead: the server has closed it; seen for {oldest}."]
+    return [f"{len(dead)} connections in the pool are dead: the server has closed them; the oldest seen for {oldest}."]
+
+
+def _facts(socket: SuspectSocket) -> Json:
+    return {
+        "fd": socket.fd,
+        "inode": socket.inode,
+        "local": socket.local,
+        "peer": socket.peer,
+        "state": socket.state,
+        "pooled": socket.pooled,
+        "seen_seconds": socket.seen_seconds,
+    }
