@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import poolwatch
 from tests import servers
 
 
@@ -29,6 +30,17 @@ def mssql() -> Iterator[servers.Server]:
     """Give a running fake SQL Server, to be reached with FreeTDS."""
     with servers.mssql() as server:
         yield server
+
+
+@pytest.fixture
+def watch(request: pytest.FixtureRequest) -> Iterator[poolwatch.Watch]:
+    """Install with the module's options in WATCH, else looking only when told; nothing may have failed in the end."""
+    installed = poolwatch.install(**getattr(request.module, "WATCH", {"interval": 60}))
+    try:
+        yield installed
+        assert installed.snapshot().process.hook_errors == {}
+    finally:
+        installed.uninstall()
 
 
 @pytest.fixture(autouse=True)

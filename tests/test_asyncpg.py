@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
@@ -16,16 +15,7 @@ from poolwatch.errors import CrossingError
 from poolwatch.ledger import Ledger
 from tests.servers import Server
 
-
-@pytest.fixture
-def watch() -> Iterator[poolwatch.Watch]:
-    """Install with a watcher that looks often; nothing may have failed in the end."""
-    installed = poolwatch.install(interval=0.1)
-    try:
-        yield installed
-        assert installed.snapshot().process.hook_errors == {}
-    finally:
-        installed.uninstall()
+WATCH = {"interval": 0.1}
 
 
 @pytest.fixture

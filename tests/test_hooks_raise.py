@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 import poolwatch
-from poolwatch.hooks.sqlalchemy import engines, pools, sessions, statements, waits
+from poolwatch.hooks.sqlalchemy import engines, loans, pools, sessions, statements, waits
 from poolwatch.ledger import Ledger
 
 
@@ -73,18 +73,17 @@ class Broken:
 
 
 BREAKS: list[tuple[Any, str, str]] = [
-    (pools, "_conns", "sqlalchemy.checkout"),
-    (pools, "_conns", "sqlalchemy.checkin"),
+    (loans, "_conns", "sqlalchemy.checkout"),
+    (loans, "_conns", "sqlalchemy.checkin"),
     (pools, "_conns", "sqlalchemy.connect"),
     (pools, "_conns", "sqlalchemy.close"),
     (pools, "_conns", "sqlalchemy.detach"),
-    (pools, "_ledger", "sqlalchemy.checkout"),
+    (loans, "_ledger", "sqlalchemy.checkout"),
     (Ledger, "give_back", "sqlalchemy.checkin"),
     (pools, "_ledger", "sqlalchemy.close_detached"),
     (engines, "_ledger", "sqlalchemy.engine"),
     (statements, "_conns", "sqlalchemy.execute"),
     (statements, "current", "sqlalchemy.execute"),
-    (Ledger, "leave", "sqlalchemy.execute"),
     (sessions, "lease_of", "sqlalchemy.session"),
     (sessions, "current", "sqlalchemy.session"),
     (waits, "home_of", "sqlalchemy.wait"),

@@ -20,16 +20,7 @@ from poolwatch.errors import CrossingError
 from poolwatch.ledger import Ledger
 from tests.servers import Server
 
-
-@pytest.fixture
-def watch() -> Iterator[poolwatch.Watch]:
-    """Install with a watcher that looks often; nothing may have failed in the end."""
-    installed = poolwatch.install(interval=0.1)
-    try:
-        yield installed
-        assert installed.snapshot().process.hook_errors == {}
-    finally:
-        installed.uninstall()
+WATCH = {"interval": 0.1}
 
 
 @pytest.fixture
@@ -57,6 +48,15 @@ def eventually(holds: Callable[[], bool], seconds: float = 5) -> bool:
     while not holds() and time.monotonic() < until:
         time.sleep(0.01)
     return holds()
+
+
+@pytest.mark.parametrize(("most", "found"), [(0, []), (2, ["leak.collected"])])
+def test_closed_instead_of_returned(watch: poolwatch.Watch, postgres: Server, most: int, found: list[str]) -> None:
+    """A null pool without a limit loses nothing by a close; one with a limit loses a place."""
+    with NullConnectionPool(postgres.dsn, max_size=most, open=True) as pool:
+        pool.getconn().close()
+        gc.collect()
+        assert kinds(watch) == found
 
 
 def test_numbers_and_limits(watch: poolwatch.Watch, postgres: Server) -> None:

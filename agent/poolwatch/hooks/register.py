@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import weakref
+from asyncio import _get_running_loop
 from time import monotonic
 from typing import Any
 
-from poolwatch.ledger import Conn, Lease, Ledger, Pool
+from poolwatch.guard import Guard
+from poolwatch.ledger import Conn, Lease, Ledger, Pool, Wait
 from poolwatch.ledger.records import serial
-from poolwatch.senses import marks
+from poolwatch.native import get_ident
+from poolwatch.senses import marks, sockets
 from poolwatch.senses.actor import Loop, current_loop
+
+
+def runs_here(loop: Any) -> bool:
+    """Tell whether ``loop`` is the event loop that runs in this thread.
+
+    Before Python 3.12 asking asyncio costs a system call, so the loop is asked first; not every class of loops knows.
+    """
+    if getattr(loop, "_thread_id", None) == get_ident():
+        return True
+    return loop is not None and _get_running_loop() is loop
 
 
 class Home:
@@ -31,6 +44,11 @@ class Home:
         self.told: dict[object, float] = {}
         """When a line was last reported for using the pool elsewhere; monotonic seconds."""
 
+    def is_here(self) -> bool:
+        """Tell whether this runs on the pool's loop; for a pool that was made outside of any, whether none runs."""
+        loop = self.loop
+        return _get_running_loop() is None if loop is None else runs_here(loop.ref())
+
 
 class Body(weakref.ref[Any]):
     """A physical connection, held weakly."""
@@ -44,13 +62,19 @@ class Body(weakref.ref[Any]):
 
 
 class Register:
-    """What one library's hook knows of its pools and connections."""
+    """What one library's hook knows of its pools and connections, and where it writes and fails."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, guard: Guard, hook: str) -> None:
         self.ledger = ledger
+        self.guard = guard
+        self.hook = hook
         self.homes: dict[int, Home] = {}
         """By id of the library's pool, and only of those that live; ``bodies`` by id of its connection."""
         self.bodies: dict[int, Body] = {}
+
+    def failed(self, error: Exception) -> None:
+        """Note that the hook raised; the caller swallows the error."""
+        self.guard.failed(self.hook, error)
 
     def settle(self, key: int, soul: object, pool: Pool) -> Home:
         """Make the home of the pool with id ``key``; ``soul`` is what lives exactly as long as that pool."""
@@ -77,9 +101,19 @@ class Register:
             self,
             id(connection),
         )
+        body.conn.socket = sockets.of_connection(connection)
         self.bodies[body.was] = body
         self.ledger.conns[id(body)] = body.conn
         return body.conn
+
+    def waited(self, wait: Wait | None, timed_out: bool) -> None:
+        """Record that a wait is over, if there was one."""
+        if wait is None:
+            return
+        try:
+            self.ledger.unblocked(wait, timed_out)
+        except Exception as error:
+            self.failed(error)
 
     def forgive(self, lease: Lease) -> Home | None:
         """Count the slot of a collected lease no longer as lost; gives its pool's home, None where none was lost."""

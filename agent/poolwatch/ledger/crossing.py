@@ -16,7 +16,7 @@ from poolwatch.ledger.records import Event, Lease, Pool, Trail
 from poolwatch.senses import flow as senses_flow
 from poolwatch.senses import whereabouts
 from poolwatch.senses.actor import Actor, current
-from poolwatch.senses.flow import Scope, Strand, current_scope, own_strand
+from poolwatch.senses.flow import Scope, Strand, Trace, current_scope, own_strand
 from poolwatch.senses.route import Course, Route, contradicts, current_course, words
 from poolwatch.senses.stack import Raw
 
@@ -65,7 +65,7 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
     if flow is not None and trail.flow is not None and flow.root is not trail.flow.root and not trail.flow_reported:
         trail.reported = trail.flow_reported = True
         _report_flows(ledger, lease, trail, me, flow)
-    unexplained = not (trace and trace == trail.trace) and not _explained(before, trail.strand(), me, strand)
+    unexplained = not _same(trace, trail.trace) and not _explained(before, trail.strand(), me, strand)
     if unexplained and trail.suspicious and trail.before is me and not trail.reported:
         trail.reported = True
         _report_turns(ledger, lease, trail, me)
@@ -77,12 +77,16 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
 def _trail(lease: Lease) -> Trail:
     more = lease.own()
     if more.trail is None:
-        more.trail = Trail(lease.strand, more.scope, more.trace)
+        more.trail = Trail(lease.strand, more.scope, lease.trace)
     return more.trail
 
 
-def _trace() -> int:
-    return senses_flow.trace_id() if senses_flow.trace_id is not None else 0
+def _trace() -> Trace | None:
+    return senses_flow.current_trace() if senses_flow.current_trace is not None else None
+
+
+def _same(one: Trace | None, other: Trace | None) -> bool:
+    return one is not None and other is not None and one.trace_id == other.trace_id
 
 
 def _report_flows(ledger: Ledger, lease: Lease, trail: Trail, me: Actor, flow: Scope) -> None:

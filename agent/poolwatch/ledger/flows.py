@@ -54,7 +54,8 @@ class Flows:
         for key, known in list(self._open.items()):
             if known.scope.ended or len(self._open) > _MOST_OPEN:
                 del self._open[key]
-                self._count(known, 1)
+                self._count(known, 0 if known.scope.counted else 1)
+                known.scope.counted = True
 
     def totals(self) -> tuple[model.ScopeTotals, ...]:
         """Give the sums, those that held longest first."""

@@ -5,25 +5,23 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Coroutine
-from itertools import count
 from sys import _getframe
 from time import monotonic
 from types import FrameType
 from typing import Any
 
 from poolwatch.ledger import crossing
-from poolwatch.ledger.records import BOUNDS, NOTHING_MORE, Conn, Event, Lease, Pool, Site, Sums, Wait
+from poolwatch.ledger.pools import QUEUE, Pools
+from poolwatch.ledger.records import BOUNDS, NOTHING_MORE, NOTHING_YET, Conn, Event, Lease, Pool, Site, Sums, Wait
 from poolwatch.native import get_ident
 from poolwatch.senses import flow
 from poolwatch.senses.actor import current, current_loop
 from poolwatch.senses.flow import current_strand, own_strand
 from poolwatch.senses.stack import Raw, inside, outside, raw
 
-QUEUE = 131_072
-"""Entries kept for the watcher in each queue; the oldest beyond are lost."""
-_MOST_POOLS = 1000
 _FULL_STACKS = 4
 _SAMPLE_MASK = 63
+_FIRST_BOUND = BOUNDS[0]
 _gone: deque[Lease] = deque(maxlen=QUEUE)
 Closer = Callable[[Any], "Coroutine[Any, Any, object] | None"]
 Refiller = Callable[[Lease], bool]
@@ -37,32 +35,24 @@ def _handle_gone(lease: Lease) -> None:
         _gone.append(lease)
 
 
-class Ledger:
+class Ledger(Pools):
     """Leases, waits and crossings of this process."""
 
     def __init__(
         self, *, stack_depth: int = 16, max_sites: int = 1000, strict: bool = False, protect_fork: bool = False
     ) -> None:
-        self.conns: dict[int, Conn] = {}
-        """By id of the library's own record of the connection."""
-        self.detached: dict[int, Lease] = {}
-        """By id of the driver's connection."""
+        super().__init__()
         self.waits: dict[int, Wait] = {}
         """By serial: who is blocked on a pool now."""
         self.sites: dict[tuple[int, int], Site] = {}
         self.notable: deque[Lease] = deque(maxlen=QUEUE)
         """Returned leases that somebody may ask for."""
-        self.retired: deque[Conn] = deque()
         self.waited: deque[Wait] = deque(maxlen=QUEUE)
         self.opened: deque[tuple[Pool, float]] = deque(maxlen=QUEUE)
+        self.connecting: dict[object, float] = {}
+        """When each connect that is not over began; monotonic seconds."""
         self.events: deque[Event] = deque(maxlen=1000)
-        self.pools: dict[int, Pool] = {}
-        self.homes: dict[int, Any] = {}
-        """By id of the library's pool object; what a hook knows of it."""
-        self.homeless: deque[tuple[int, int]] = deque(maxlen=QUEUE)
-        """(id, serial) of pool objects that were thrown away; filled by finalizers."""
         self.gone = _gone
-        self.dropped: dict[str, int] = {}
         self.child = False
         """True in a process that was forked while watched."""
         self.strict = strict
@@ -73,8 +63,6 @@ class Ledger:
         """By library: makes good the slot of a lease that was collected, and tells whether it had to."""
         self.remedied: deque[str] = deque(maxlen=QUEUE)
         """Names of the remedies that were applied."""
-        self.when_used: Callable[[], None] | None = None
-        """Called at the next checkout, where the watcher sleeps since a fork."""
         self._depth = stack_depth
         self._max_sites = max_sites
         self._other = Site(None, 0)
@@ -99,28 +87,24 @@ class Ledger:
         if strand.scope is not None and (scope := flow.current_scope()) is not None:
             lease.own().scope = scope
             scope.took = True
-        if flow.trace_id is not None and (trace := flow.trace_id()):
-            lease.own().trace = trace
+        lease.trace = None
+        if flow.note_trace is not None:
+            flow.note_trace(lease)
+        site = conn.site
         try:
-            frame: FrameType | None = _getframe(depth + 1)
-        except ValueError:  # called from C, or the first call of a greenlet: the library's frames are all there is
+            frame: FrameType | None = _getframe(conn.depth)
+        except ValueError:
             frame = None
-        while frame is not None and inside[frame.f_code.co_filename]:
-            frame = frame.f_back
-        if frame is None or frame.f_code.co_filename == "<string>":
-            frame = outside(depth + 1)
-        if frame is None:
-            lease.site = self._other
-        else:
-            code, offset = frame.f_code, frame.f_lasti
-            lease.site = site = self.sites.get((id(code), offset)) or self._new_site(code, offset)
-            site.seen = seen = site.seen + 1
-            if seen <= _FULL_STACKS or site.hot or not seen & _SAMPLE_MASK:
-                lease.stack = site.sample = raw(frame, self._depth)
+        # the line that took this connection last, at the same depth, has taken it again; if not, go and look
+        if frame is None or frame.f_code is not site.code or frame.f_lasti != site.offset:
+            frame = self._locate(conn, depth + 2)
+            site = conn.site
+        lease.site = site
+        site.seen = seen = site.seen + 1
+        if seen <= _FULL_STACKS or site.hot or not seen & _SAMPLE_MASK:
+            lease.stack = site.sample = raw(frame, self._depth)
         if conn.lease is not None:
             self.replace(conn, conn.lease)
-        if self.when_used is not None:
-            self.when_used()
         conn.lent += 1
         lease.taken = lease.used = monotonic()
         conn.lease = lease
@@ -143,13 +127,14 @@ class Ledger:
             if lease.more.foreign:
                 return
         held = now - lease.taken
-        sums = conn.sums.get(site)
-        if sums is None:
-            sums = conn.sums[site] = Sums()
+        sums = conn.latest
+        if sums.site is not site:
+            counted = site.counted or site
+            sums = conn.latest = conn.sums.get(counted) or conn.sums.setdefault(counted, Sums(counted))
         sums.returned += 1
         sums.used += held
         sums.busy += lease.busy
-        sums.counts[bisect_left(BOUNDS, held)] += 1
+        sums.counts[0 if held <= _FIRST_BOUND else bisect_left(BOUNDS, held)] += 1
 
     def replace(self, conn: Conn, lease: Lease) -> None:
         """Forget a lease whose connection is lent again: a checkout tried twice, or a connection shared by design."""
@@ -159,10 +144,6 @@ class Ledger:
             conn.lease = None
             lease.returned = monotonic()
             conn.lent -= 1
-
-    def retire(self, conn: Conn) -> None:
-        """Hand the sums of a connection that is gone to the watcher."""
-        self.retired.append(conn)
 
     def enter(self, lease: Lease, statement: str | None) -> bool:
         """Record that whoever runs here begins to execute on ``lease``; false where it already does."""
@@ -189,40 +170,34 @@ class Ledger:
         lease.busy += now - conn.since
         lease.statements += 1
 
+    def _locate(self, conn: Conn, depth: int) -> FrameType | None:
+        """Find the application's frame, ``depth`` or more up from here, and note on ``conn`` which site it is."""
+        frame: FrameType | None = None
+        steps = depth
+        try:
+            frame = _getframe(depth)
+        except ValueError:  # called from C, or the first call of a greenlet: the library's frames are all there is
+            pass
+        while frame is not None and inside[frame.f_code.co_filename]:
+            frame = frame.f_back
+            steps += 1
+        conn.depth = steps - 1  # seen from lend
+        if frame is None or frame.f_code.co_filename == "<string>":
+            frame = outside(depth)
+            conn.depth = 0
+        if frame is None:
+            conn.site = self._other
+        else:
+            code, offset = frame.f_code, frame.f_lasti
+            conn.site = self.sites.get((id(code), offset)) or self._new_site(code, offset)
+        return frame
+
     def _new_site(self, code: object, offset: int) -> Site:
         if len(self.sites) >= self._max_sites:
             self.dropped["sites"] = self.dropped.get("sites", 0) + 1
-            return Site(code, offset)  # type: ignore[arg-type]
+            return Site(code, offset, self._other)  # type: ignore[arg-type]
         site = self.sites[id(code), offset] = Site(code, offset)  # type: ignore[arg-type]
         return site
-
-    def pool_for(self, name: str, library: str, cls: str) -> Pool:
-        """Give the entry for a pool seen for the first time.
-
-        One that was thrown away and had the same name goes on in it, so that an engine per request is one pool;
-        where one of that name lives, the new one is numbered.
-        """
-        self.forget_homeless()
-        housed = self._housed()
-        same = [
-            pool for pool in list(self.pools.values()) if (pool.base, pool.library, pool.cls) == (name, library, cls)
-        ]
-        pool = next((pool for pool in same if pool.key not in housed), None)
-        if pool is None:
-            pool = Pool(self._unique(name), library, cls)
-            pool.base = name
-            self.pools[pool.key] = pool
-        return pool
-
-    def _unique(self, name: str) -> str:
-        taken = {pool.name for pool in list(self.pools.values())}
-        return next(unique for n in count(1) if (unique := name if n == 1 else f"{name}#{n}") not in taken)
-
-    def _housed(self) -> set[int]:
-        """Give the keys of logical pools that have a pool object, a connection or a lease."""
-        housed = {home.pool.key for home in list(self.homes.values())}
-        housed |= {conn.pool.key for conn in list(self.conns.values())}
-        return housed | {lease.conn.pool.key for lease in list(self.detached.values())}
 
     def blocked(self, pool: Pool, on_loop: bool, home: int = 0) -> Wait:
         """Record that whoever runs here begins to wait for ``pool``; end it with ``unblocked``.
@@ -247,40 +222,20 @@ class Ledger:
         """Give the raw stack of the application, ``depth`` frames up from the caller."""
         return raw(outside(depth), self._depth)
 
-    def forget_homeless(self) -> None:
-        """Drop the connections of pool objects that were thrown away; their pools' sums stay, within bounds."""
-        while self.homeless:
-            try:
-                was, number = self.homeless.popleft()
-            except IndexError:
-                return
-            if was in self.homes and self.homes[was].serial == number:
-                self.homes.pop(was, None)
-            for key, conn in list(self.conns.items()):
-                if conn.home == number and conn.lease is None:
-                    self.conns.pop(key, None)
-                    self.retire(conn)
-            self._forget_pools()
-
-    def _forget_pools(self) -> None:
-        if len(self.pools) > _MOST_POOLS:
-            housed = self._housed()
-            for key in [key for key in list(self.pools) if key not in housed][: len(self.pools) - _MOST_POOLS]:
-                self.pools.pop(key, None)
-                self.dropped["pools"] = self.dropped.get("pools", 0) + 1
-
     def became_child(self, parent: int) -> None:
         """Begin anew in a forked child: what was open or out belongs to the process ``parent``."""
         for conn in list(self.conns.values()):
             conn.foreign = conn.foreign or parent
             conn.inside = None
             conn.sums = {}
+            conn.latest = NOTHING_YET
             conn.lent = conn.hand_offs = 0
             if conn.lease is not None:
                 conn.lease.own().foreign = True
         self.child = True
         self.detached.clear()
         self.waits.clear()
+        self.connecting.clear()
         for queue in (self.notable, self.retired, self.waited, self.opened, self.events, self.gone, self.remedied):
             queue.clear()
         self.dropped.clear()

@@ -8,8 +8,10 @@ from time import monotonic
 from types import CodeType
 from typing import Any
 
+from poolwatch.senses import flow as senses_flow
+from poolwatch.senses import sockets
 from poolwatch.senses.actor import Actor, Loop
-from poolwatch.senses.flow import Scope, Strand, current_scope
+from poolwatch.senses.flow import Scope, Strand, Trace, current_scope
 from poolwatch.senses.marks import Marks
 from poolwatch.senses.stack import Raw
 
@@ -19,7 +21,7 @@ serial = count(1).__next__
 class Pool:
     """One logical pool: a SQLAlchemy engine's pool keeps its entry over ``dispose()``."""
 
-    __slots__ = ("base", "cls", "key", "library", "limits", "loop_bound", "marks", "name", "shared")
+    __slots__ = ("base", "cls", "key", "library", "limits", "loop_bound", "marks", "name", "peers", "shared", "system")
 
     def __init__(self, name: str, library: str, cls: str) -> None:
         self.key = serial()
@@ -27,8 +29,12 @@ class Pool:
         """``base`` is the name before it was numbered."""
         self.library = library
         self.cls = cls
+        self.system = ""
+        """The database's name by OpenTelemetry's conventions, where the hook knows it."""
         self.limits: tuple[int | None, int | None, float | None] = (None, None, None)
         """Size, most connections, seconds a wait may last; None is unlimited or not applicable."""
+        self.peers: tuple[str, ...] = ()
+        """The servers (``address:port``) that its connections went to so far."""
         self.shared = False
         """True where the class lends one connection to many by design."""
         self.loop_bound = False
@@ -37,20 +43,46 @@ class Pool:
         """What the application said of it; None for most."""
 
 
+BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+"""Upper bounds of the histograms' buckets, seconds: those OpenTelemetry advises for database clients."""
+
+
+class Site:
+    """A line that takes leases; keeps its code object, so that its id is not reused."""
+
+    __slots__ = ("code", "counted", "hot", "offset", "sample", "seen")
+
+    def __init__(self, code: CodeType | None, offset: int, counted: Site | None = None) -> None:
+        self.code = code
+        self.offset = offset
+        self.counted = counted
+        """The site whose sums its leases are added to, where it is one too many to have its own."""
+        self.seen = 0
+        self.hot = False
+        """True once a lease of this line has a finding: then every one keeps its stack."""
+        self.sample: Raw = ()
+        """The stack of an earlier lease from this line."""
+
+
+NOWHERE = Site(None, 0)
+"""Stands for the site of a connection that was not lent yet."""
+
+
 class Sums:
     """What one line has done with one connection; added to only by whoever returns that connection."""
 
-    __slots__ = ("busy", "counts", "returned", "used")
+    __slots__ = ("busy", "counts", "returned", "site", "used")
 
-    def __init__(self) -> None:
+    def __init__(self, site: Site) -> None:
+        self.site = site
         self.returned = 0
         self.used = 0.0
         self.busy = 0.0
         self.counts = [0] * (len(BOUNDS) + 1)
 
 
-BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
-"""Upper bounds of the histograms' buckets, seconds: those OpenTelemetry advises for database clients."""
+NOTHING_YET = Sums(NOWHERE)
+"""Stands for the sums of a connection that did not come back yet; never added to."""
 
 
 class Conn:
@@ -60,7 +92,8 @@ class Conn:
     """
 
     __slots__ = (
-        "foreign", "hand_offs", "home", "inside", "lease", "lent", "loop", "open", "pool", "reported", "since", "sums",
+        "depth", "foreign", "hand_offs", "home", "inside", "latest", "lease", "lent", "loop", "open", "pool",
+        "reported", "since", "site", "socket", "sums",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, home: int, loop: Loop | None) -> None:
@@ -69,6 +102,8 @@ class Conn:
         """Serial of the physical pool object it belongs to."""
         self.loop = loop
         self.open = True
+        self.socket = sockets.NONE
+        """What it speaks through; for those libraries whose connections go to a database."""
         self.lease: Lease | None = None
         self.inside: Actor | None = None
         """Who executes in it at this moment."""
@@ -80,27 +115,18 @@ class Conn:
         self.lent = 0
         self.hand_offs = 0
         self.sums: dict[Site, Sums] = {}
-
-
-class Site:
-    """A line that takes leases; keeps its code object, so that its id is not reused."""
-
-    __slots__ = ("code", "hot", "offset", "sample", "seen")
-
-    def __init__(self, code: CodeType | None, offset: int) -> None:
-        self.code = code
-        self.offset = offset
-        self.seen = 0
-        self.hot = False
-        """True once a lease of this line has a finding: then every one keeps its stack."""
-        self.sample: Raw = ()
-        """The stack of an earlier lease from this line."""
+        self.latest = NOTHING_YET
+        """Those of ``sums`` that were added to last."""
+        self.site = NOWHERE
+        """The line that took it last."""
+        self.depth = 0
+        """How many frames that line was above the ledger's; 0 where it must be looked for."""
 
 
 class More:
     """What few leases have: made when the first of it appears."""
 
-    __slots__ = ("detached", "foreign", "remedy", "scope", "session", "trace", "trail")
+    __slots__ = ("detached", "foreign", "remedy", "scope", "session", "trail")
 
     def __init__(self) -> None:
         self.detached = False
@@ -109,8 +135,6 @@ class More:
         self.remedy: str | None = None
         """What of poolwatch gives it back, in its owner's stead."""
         self.scope: Scope | None = None
-        self.trace = 0
-        """OpenTelemetry's trace id where it was taken; 0 where there is none."""
         self.session: str | None = None
         """Class name of the ORM Session that works on it."""
         self.trail: Trail | None = None
@@ -118,6 +142,8 @@ class More:
 
 NOTHING_MORE = More()
 """Stands for the More of a lease that has none; never written to."""
+NOTHING_BUT_TOLD = More()
+"""The same for a lease that the watcher is to be told of when it comes back."""
 
 
 class Lease(weakref.ref[Any]):
@@ -128,7 +154,7 @@ class Lease(weakref.ref[Any]):
 
     __slots__ = (
         "_id", "busy", "collected", "conn", "more", "owner", "returned", "site", "stack", "statement", "statements",
-        "strand", "taken", "used", "user",
+        "strand", "taken", "trace", "used", "user",
     )  # fmt: skip
 
     _id: int
@@ -146,6 +172,8 @@ class Lease(weakref.ref[Any]):
     statements: int
     statement: str | None
     collected: float
+    trace: Trace | None
+    """The span that was current where it was taken; of a lease of a sampled trace the watcher is told."""
     more: More
 
     @property
@@ -157,7 +185,7 @@ class Lease(weakref.ref[Any]):
 
     def own(self) -> More:
         """Give the lease's own More, to write to."""
-        if self.more is NOTHING_MORE:
+        if self.more is NOTHING_MORE or self.more is NOTHING_BUT_TOLD:
             self.more = More()
         return self.more
 
@@ -167,7 +195,7 @@ class Trail:
 
     __slots__ = ("before", "flow", "flow_reported", "reported", "stack", "strand", "suspicious", "trace")
 
-    def __init__(self, strand: weakref.ref[Strand], flow: Scope | None, trace: int) -> None:
+    def __init__(self, strand: weakref.ref[Strand], flow: Scope | None, trace: Trace | None) -> None:
         self.before: Actor | None = None
         self.strand = strand
         """Of the user so far; dead once the call it worked in is over."""
@@ -184,7 +212,8 @@ class Wait:
     """Somebody blocked on an empty pool."""
 
     __slots__ = (
-        "holders", "home", "id", "on_loop", "owner", "pool", "scope", "since", "stack", "timed_out", "until", "waiting",
+        "holders", "home", "id", "on_loop", "owner", "pool", "scope", "since", "stack", "timed_out", "trace", "until",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, owner: Actor, on_loop: bool, where: Raw, home: int) -> None:
@@ -195,6 +224,7 @@ class Wait:
         self.scope = current_scope()
         if self.scope is not None:
             self.scope.took = True
+        self.trace = None if senses_flow.current_trace is None else senses_flow.current_trace()
         self.stack = where
         self.since = monotonic()
         self.until = 0.0

@@ -5,32 +5,43 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field, replace
+from operator import add
+from time import monotonic, time
 from typing import Any
 
 from poolwatch import model
+from poolwatch.ledger.floors import Floors, Step
 from poolwatch.ledger.flows import Flows
 from poolwatch.ledger.ledger import Ledger
 from poolwatch.ledger.records import BOUNDS, Conn, Event, Lease, Pool, Site, Sums, Wait
+from poolwatch.senses.flow import Trace, is_sampled
 
 
 class Sum:
     """A histogram being filled."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("counts", "exemplars", "total")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BOUNDS) + 1)
         self.total = 0.0
+        self.exemplars: dict[int, tuple[float, float, Trace]] = {}
+        """By bucket, the latest: seconds, when (monotonic) and in which trace."""
 
     def add(self, seconds: float) -> None:
         """Count one value."""
         self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.total += seconds
 
+    def exemplify(self, began: float, ended: float, trace: Trace | None) -> None:
+        """Keep what was measured in a trace, if that is sampled; monotonic seconds."""
+        if is_sampled(trace):
+            self.exemplars[bisect_left(BOUNDS, ended - began)] = ended - began, ended, trace
+
     def copy(self) -> Sum:
         """Give a Sum of the same values."""
         other = Sum()
-        other.counts, other.total = list(self.counts), self.total
+        other.counts, other.total, other.exemplars = list(self.counts), self.total, dict(self.exemplars)
         return other
 
     def frozen(self, instant: int = 0) -> model.Histogram:
@@ -39,7 +50,12 @@ class Sum:
         for bound, number in zip((*BOUNDS, float("inf")), self.counts, strict=True):
             running += number
             buckets.append((bound, running))
-        return model.Histogram(tuple(buckets), self.total, running)
+        latest = tuple(_exemplar(*exemplar) for exemplar in self.exemplars.values())
+        return model.Histogram(tuple(buckets), self.total, running, latest)
+
+
+def _exemplar(value: float, at: float, trace: Trace) -> model.Exemplar:
+    return model.Exemplar(value, f"{trace.trace_id:032x}", f"{trace.span_id:016x}", time() - (monotonic() - at))
 
 
 @dataclass(slots=True)
@@ -52,6 +68,7 @@ class PoolSums:
     waits: Sum = field(default_factory=Sum)
     uses: Sum = field(default_factory=Sum)
     creates: Sum = field(default_factory=Sum)
+    floors: tuple[Step, ...] = ()
 
 
 Sites = dict[tuple[int, Site], Sums]
@@ -75,11 +92,12 @@ class News:
 class Totals:
     """Sums per pool and per (pool, site): of connections that are gone, with the living ones' added when asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, floor_window: float) -> None:
         self._gone: dict[int, PoolSums] = {}
         self._sites: Sites = {}
         self._news = News()
         self.flows = Flows()
+        self.floors = Floors(floor_window, monotonic())
 
     def take_news(self) -> News:
         """Give what was drained since the last call and detectors have not seen."""
@@ -99,6 +117,8 @@ class Totals:
             _of(self._gone, pool).creates.add(seconds)
         for lease in taken(ledger.notable):
             self.flows.returned(lease)
+            if lease.trace is not None and not lease.more.foreign:
+                _of(self._gone, lease.conn.pool).uses.exemplify(lease.taken, lease.returned, lease.trace)
             news.returned.append(lease)
         self.flows.settle()
         # the queue is the process's: what an earlier, uninstalled watch had seen lent is not this one's to tell of
@@ -108,10 +128,12 @@ class Totals:
     def now(self, ledger: Ledger) -> tuple[dict[int, PoolSums], Sites]:
         """Give the sums as they are now."""
         pools = {key: _copy(sums) for key, sums in self._gone.items()}
-        sites = {key: plus(Sums(), sums) for key, sums in self._sites.items()}
+        sites = {key: plus(Sums(key[1]), sums) for key, sums in self._sites.items()}
         detached = [lease.conn for lease in list(ledger.detached.values())]
         for conn in [*ledger.conns.values(), *detached]:
             _add(conn, _of(pools, conn.pool), sites)
+        for key in self.floors.steps.keys() & pools.keys():
+            pools[key].floors = self.floors.steps[key]
         return pools, sites
 
     def _waited(self, wait: Wait) -> None:
@@ -119,6 +141,7 @@ class Totals:
         sums.timeouts += wait.timed_out
         if not wait.timed_out:
             sums.waits.add(wait.until - wait.since)
+            sums.waits.exemplify(wait.since, wait.until, wait.trace)
 
 
 def _of(table: dict[int, PoolSums], pool: Pool) -> PoolSums:
@@ -133,11 +156,14 @@ def _add(conn: Conn, pool: PoolSums, sites: Sites) -> None:
     pool.hand_offs += conn.hand_offs
     if not conn.sums:
         return
+    uses, number = pool.uses, conn.pool.key
     for site, sums in list(conn.sums.items()):
-        pool.uses.total += sums.used
-        pool.uses.counts = [a + b for a, b in zip(pool.uses.counts, sums.counts, strict=True)]
-        key = (conn.pool.key, site)
-        plus(sites.setdefault(key, Sums()), sums)
+        uses.total += sums.used
+        uses.counts = list(map(add, uses.counts, sums.counts))
+        known = sites.get((number, site))
+        if known is None:
+            known = sites[number, site] = Sums(site)
+        plus(known, sums)
 
 
 def plus(into: Sums, more: Sums) -> Sums:

@@ -6,18 +6,19 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from poolwatch import model
 from poolwatch.ledger.ledger import Ledger
-from poolwatch.ledger.records import Event, Lease, Pool, Sums, Wait
+from poolwatch.ledger.records import NOWHERE, Conn, Event, Lease, Pool, Sums, Wait
 from poolwatch.ledger.totals import PoolSums, Sites, plus
 from poolwatch.redact import redact
 from poolwatch.senses import stack
 from poolwatch.senses.actor import Actor
-from poolwatch.senses.flow import Scope
+from poolwatch.senses.flow import Scope, Trace, traceparent
 
 
-def owner(actor: Actor, now: float, scope: Scope | None = None, trace: int = 0) -> model.Owner:
+def owner(actor: Actor, now: float, scope: Scope | None = None, trace: Trace | None = None) -> model.Owner:
     """Freeze an actor; ``now`` is monotonic."""
     ended = actor.has_ended()
     return model.Owner(
@@ -29,7 +30,8 @@ def owner(actor: Actor, now: float, scope: Scope | None = None, trace: int = 0) 
         greenlet=actor.name if actor.kind == "greenlet" else None,
         loop=actor.loop.name if actor.loop else None,
         scope=scope.name if scope else None,
-        trace_id=f"{trace:032x}" if trace else None,
+        trace_id=f"{trace.trace_id:032x}" if trace else None,
+        traceparent=traceparent(trace) if trace else None,
         alive=not ended,
         ended_for=max(0.0, now - actor.ended) if ended else 0.0,
         key=actor.key,
@@ -43,7 +45,7 @@ def lease(raw: Lease, now: float) -> model.Lease:
     until = raw.returned or now
     where = raw.site
     more = raw.more
-    who = owner(raw.owner, now, more.scope, more.trace)
+    who = owner(raw.owner, now, more.scope, raw.trace)
     over = more.scope.over_since(raw.taken) if more.scope is not None else 0.0
     executing = conn.inside is not None and not raw.returned
     return model.Lease(
@@ -74,7 +76,7 @@ def lease(raw: Lease, now: float) -> model.Lease:
 
 def _user(raw: Lease, now: float) -> model.Owner:
     trail = raw.more.trail
-    return owner(raw.user, now, trail.flow if trail else raw.more.scope, trail.trace if trail else raw.more.trace)
+    return owner(raw.user, now, trail.flow if trail else raw.more.scope, trail.trace if trail else raw.trace)
 
 
 def waiter(raw: Wait, now: float) -> model.Waiter:
@@ -82,7 +84,7 @@ def waiter(raw: Wait, now: float) -> model.Waiter:
     site = stack.site(*raw.stack[0]) if raw.stack else None
     return model.Waiter(
         pool=raw.pool.name,
-        owner=owner(raw.owner, now),
+        owner=owner(raw.owner, now, trace=raw.trace),
         waited_seconds=(raw.until or now) - raw.since,
         id=raw.id,
         on_loop=raw.on_loop,
@@ -105,8 +107,8 @@ def incident(event: Event, now: float) -> model.Incident:
         lease=held,
         pool=event.pool.name,
         library=event.pool.library,
-        victim=owner(event.victim, now, event.scopes[0]),
-        culprit=owner(event.culprit, now, event.scopes[1]),
+        victim=owner(event.victim, now, event.scopes[0], _trace(event, event.victim)),
+        culprit=owner(event.culprit, now, event.scopes[1], _trace(event, event.culprit)),
         at=time.time() - (now - event.at),
         overlap=event.overlap,
         site=(held.site if held else None) or (stack.site(*first) if first else None),
@@ -116,19 +118,40 @@ def incident(event: Event, now: float) -> model.Incident:
     )
 
 
+def _trace(event: Event, actor: Actor) -> Trace | None:
+    """Give the trace of whoever took the lease; of others it is not known."""
+    return event.lease.trace if event.lease is not None and event.lease.owner is actor else None
+
+
 def pools(ledger: Ledger, sums: dict[int, PoolSums], out: Iterable[Lease], now: float) -> tuple[model.PoolState, ...]:
     """Freeze every pool: what is out and idle now is counted from the leases and connections themselves."""
     held: dict[int, list[Lease]] = {}
     for raw in out:
         if not raw.more.detached:
             held.setdefault(raw.conn.pool.key, []).append(raw)
-    idle = Counter(c.pool.key for c in list(ledger.conns.values()) if c.lease is None and c.open)
+    conns = list(ledger.conns.values())
+    idle = Counter(c.pool.key for c in conns if c.lease is None and c.open)
+    open_sockets = _open_sockets(conns)
     waiting = Counter(wait.pool.key for wait in list(ledger.waits.values()))
     return tuple(
-        _pool(pool, sums.get(pool.key) or PoolSums(), held.get(pool.key, []), idle[pool.key], waiting[pool.key], now)
+        replace(
+            _pool(pool, sums.get(pool.key) or PoolSums(), held.get(pool.key, []), now),
+            idle=idle[pool.key],
+            waiting=waiting[pool.key],
+            sockets=tuple(open_sockets.get(pool.key, ())),
+        )
         for pool in list(ledger.pools.values())
         if not ledger.child or _used_here(pool, ledger, sums)
     )
+
+
+def _open_sockets(conns: Iterable[Conn]) -> dict[int, list[model.PoolSocket]]:
+    """Give the sockets of each pool (by key); of those that came over a fork, the ones that were used here."""
+    found: dict[int, list[model.PoolSocket]] = {}
+    for conn in conns:
+        if conn.socket.inode and conn.open and (conn.lent or not conn.foreign):
+            found.setdefault(conn.pool.key, []).append(model.PoolSocket(conn.socket.inode, conn.socket.local))
+    return found
 
 
 def _used_here(pool: Pool, ledger: Ledger, sums: dict[int, PoolSums]) -> bool:
@@ -139,7 +162,7 @@ def _used_here(pool: Pool, ledger: Ledger, sums: dict[int, PoolSums]) -> bool:
     return any(wait.pool is pool for wait in list(ledger.waits.values()))
 
 
-def _pool(pool: Pool, sums: PoolSums, held: list[Lease], idle: int, waiting: int, now: float) -> model.PoolState:
+def _pool(pool: Pool, sums: PoolSums, held: list[Lease], now: float) -> model.PoolState:
     slow = sum(sums.waits.counts)
     return model.PoolState(
         name=pool.name,
@@ -148,8 +171,6 @@ def _pool(pool: Pool, sums: PoolSums, held: list[Lease], idle: int, waiting: int
         pid=os.getpid(),
         limits=model.Limits(*pool.limits),
         used=len(held),
-        idle=idle,
-        waiting=waiting,
         shared=pool.shared,
         checkouts_total=sums.lent,
         timeouts_total=sums.timeouts,
@@ -160,6 +181,8 @@ def _pool(pool: Pool, sums: PoolSums, held: list[Lease], idle: int, waiting: int
         create_seconds=sums.creates.frozen(),
         leases_by_owner=dict(Counter(lease.owner.kind for lease in held)),
         oldest_lease_seconds=max((now - lease.taken for lease in held), default=0.0),
+        peers=pool.peers,
+        floors=tuple(model.Floor(time.time() - (now - at), unused) for at, unused in sums.floors),
     )
 
 
@@ -174,7 +197,7 @@ def sites(ledger: Ledger, sums: Sites, most: int) -> tuple[model.SiteTotals, ...
         if where.code is not None and len(listed) < most:
             listed.append(_site(name, stack.site(where.code, where.offset), total))
         else:
-            plus(rest.setdefault(name, Sums()), total)
+            plus(rest.setdefault(name, Sums(NOWHERE)), total)
     return (*listed, *(_site(name, None, total) for name, total in rest.items()))
 
 

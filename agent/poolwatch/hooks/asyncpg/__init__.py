@@ -20,6 +20,6 @@ from poolwatch.senses.stack import treat_as_inside
 def install(ledger: Ledger, guard: Guard) -> None:
     """Hook asyncpg's pool and connection classes; ``guard`` remembers how to undo it."""
     treat_as_inside(os.path.dirname(asyncpg.__file__))
-    register = Register(ledger)
-    leases.install(register, guard)
-    statements.install(register, guard)
+    register = Register(ledger, guard, "asyncpg")
+    leases.install(register)
+    statements.install(register)

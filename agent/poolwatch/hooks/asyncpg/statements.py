@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import _get_running_loop
 from collections.abc import Callable
 from typing import Any
 
@@ -11,26 +10,23 @@ from asyncpg.cursor import BaseCursor
 from asyncpg.prepared_stmt import PreparedStatement
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard
 from poolwatch.hooks.asyncpg import singles
 from poolwatch.hooks.asyncpg.singles import Single
 from poolwatch.hooks.elsewhere import of_loop
 from poolwatch.hooks.patch import patch
-from poolwatch.hooks.register import Body, Register
-from poolwatch.ledger import Event, Lease, Ledger, crossing
+from poolwatch.hooks.register import Register, runs_here
+from poolwatch.ledger import Event, Lease, crossing
 from poolwatch.senses.actor import current, current_loop
 
 _HOOK = "asyncpg.execute"
 _ON_CONNECTION = ("execute", "_execute", "_executemany", "_prepare", "_copy_in", "_copy_out", "copy_records_to_table")
-_ledger: Ledger
-_guard: Guard
-_bodies: dict[int, Body]
+_register: Register
 
 
-def install(register: Register, guard: Guard) -> None:
+def install(register: Register) -> None:
     """See every use of every connection."""
-    global _ledger, _guard, _bodies
-    _ledger, _guard, _bodies = register.ledger, guard, register.bodies
+    global _register
+    _register, guard = register, register.guard
     for name in _ON_CONNECTION:
         patch(guard, _HOOK, Connection, name, _watched(getattr(Connection, name), _itself))
     patch(guard, _HOOK, Connection, "__init__", _opening(Connection.__init__))
@@ -44,9 +40,9 @@ def _opening(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            singles.opened(_ledger, self)
+            singles.opened(_register.ledger, self)
         except Exception as error:
-            _guard.failed(_HOOK, error)
+            _register.guard.failed(_HOOK, error)
 
     return __init__
 
@@ -75,19 +71,19 @@ def _watched(original: Any, subject: Callable[[Any, tuple[Any, ...]], tuple[Any,
 
 def _enter(connection: Any, statement: Any) -> Lease | Single | None:
     try:
-        body = _bodies.get(id(connection))
+        body = _register.bodies.get(id(connection))
         if body is None:
-            return singles.enter(_ledger, connection)
+            return singles.enter(_register.ledger, connection)
         lease = body.conn.lease
         if lease is None:
             return None  # the pool's own work
-        if connection._loop is not _get_running_loop():
+        if not runs_here(connection._loop):
             _used_elsewhere(connection, lease)
-        return lease if _ledger.enter(lease, statement if isinstance(statement, str) else None) else None
+        return lease if _register.ledger.enter(lease, statement if isinstance(statement, str) else None) else None
     except CrossingError:
         raise
     except Exception as error:
-        _guard.failed(_HOOK, error)
+        _register.guard.failed(_HOOK, error)
         return None
 
 
@@ -96,9 +92,9 @@ def _leave(entered: Lease | Single) -> None:
         if isinstance(entered, Single):
             entered.inside = None
         else:
-            _ledger.leave(entered)
+            _register.ledger.leave(entered)
     except Exception as error:
-        _guard.failed(_HOOK, error)
+        _register.guard.failed(_HOOK, error)
 
 
 def _used_elsewhere(connection: Any, lease: Lease) -> None:
@@ -106,6 +102,6 @@ def _used_elsewhere(connection: Any, lease: Lease) -> None:
     if lease.conn.reported or lease.owner.loop is current_loop():
         return
     lease.conn.reported = True
-    event = Event("loop", lease.conn.pool, lease, (lease.owner, lease.stack), (current(), _ledger.here(1)))
+    event = Event("loop", lease.conn.pool, lease, (lease.owner, lease.stack), (current(), _register.ledger.here(1)))
     event.overlap, event.detail = False, of_loop(lease.owner.loop)
-    crossing.report(_ledger, event)
+    crossing.report(_register.ledger, event)

@@ -27,8 +27,8 @@ def install(ledger: Ledger, guard: Guard) -> None:
     """Hook the pools' classes and psycopg's connections; ``guard`` remembers how to undo it."""
     for package in (psycopg, psycopg_pool):
         treat_as_inside(os.path.dirname(str(package.__file__)))
-    register = Register(ledger)
-    pools.install(register, guard)
-    leases.install(register, guard)
-    statements.install(register, guard)
+    register = Register(ledger, guard, "psycopg_pool")
+    pools.install(register)
+    leases.install(register)
+    statements.install(register)
     remedies.install(register)

@@ -14,43 +14,40 @@ from psycopg_pool import (
 )
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard
 from poolwatch.hooks.borrowers import sqlalchemy_asks
 from poolwatch.hooks.elsewhere import report
 from poolwatch.hooks.patch import patch
-from poolwatch.hooks.psycopg_pool.pools import HOOK, conn_of, describe, home_of
-from poolwatch.hooks.register import Body, Home, Register
-from poolwatch.ledger import Ledger, Wait, crossing
-from poolwatch.senses.actor import current_loop
+from poolwatch.hooks.psycopg_pool.pools import conn_of, describe, home_of
+from poolwatch.hooks.register import Home, Register
+from poolwatch.ledger import Wait, crossing
 
 _NEAR = 5
 """Callers among which SQLAlchemy's pool is looked for: its own, and a creator function of the application."""
 _NULL_POOLS = (NullConnectionPool, AsyncNullConnectionPool)
 _WORKERS = "its worker threads do not run: it can neither grow nor replace a connection"
 _register: Register
-_ledger: Ledger
-_guard: Guard
-_homes: dict[int, Home]
-_bodies: dict[int, Body]
 
 
-def install(register: Register, guard: Guard) -> None:
+def install(register: Register) -> None:
     """See every loan of every pool class."""
-    global _register, _ledger, _guard, _homes, _bodies
-    _register, _ledger, _guard = register, register.ledger, guard
-    _homes, _bodies = register.homes, register.bodies
-    sync, asynchronous = ConnectionPool, AsyncConnectionPool
-    patch(guard, HOOK, sync, "getconn", _getconn(sync.getconn))
-    patch(guard, HOOK, sync, "putconn", _putconn(sync.putconn))
-    patch(guard, HOOK, sync, "close", _close(sync.close))
-    patch(guard, HOOK, asynchronous, "getconn", _getconn_async(asynchronous.getconn))
-    patch(guard, HOOK, asynchronous, "putconn", _putconn_async(asynchronous.putconn))
-    patch(guard, HOOK, asynchronous, "close", _close_async(asynchronous.close))
+    global _register
+    _register = register
+    for cls, name, wrapped in (
+        (ConnectionPool, "getconn", _getconn),
+        (ConnectionPool, "putconn", _putconn),
+        (ConnectionPool, "close", _close),
+        (AsyncConnectionPool, "getconn", _getconn_async),
+        (AsyncConnectionPool, "putconn", _putconn_async),
+        (AsyncConnectionPool, "close", _close_async),
+    ):
+        patch(register.guard, register.hook, cls, name, wrapped(getattr(cls, name)))
 
 
 def _getconn(original: Any) -> Any:
+    homes = _register.homes
+
     def getconn(self: Any, timeout: float | None = None) -> Any:
-        home = _homes.get(id(self))
+        home = homes.get(id(self))
         wait = None
         if home is None or home.place.foreign or not self._pool or home.pool.marks is not None:
             wait = _begin(self, _get_running_loop() is not None)
@@ -59,30 +56,30 @@ def _getconn(original: Any) -> Any:
         except BaseException as error:
             _fail(self, wait, error)
             raise
-        _lend(self, connection, wait)
+        if wait is not None:
+            _register.waited(wait, False)
+        _lend(self, connection)
         return connection
 
     return getconn
 
 
 def _getconn_async(original: Any) -> Any:
+    homes = _register.homes
+
     async def getconn(self: Any, timeout: float | None = None) -> Any:
-        home = _homes.get(id(self))
+        home = homes.get(id(self))
         wait = None
-        if (
-            home is None
-            or home.place.foreign
-            or home.loop is not current_loop()
-            or not self._pool
-            or home.pool.marks is not None
-        ):
+        if home is None or home.place.foreign or not home.is_here() or not self._pool or home.pool.marks is not None:
             wait = _begin(self, False)
         try:
             connection = await original(self, timeout)
         except BaseException as error:
             _fail(self, wait, error)
             raise
-        _lend(self, connection, wait)
+        if wait is not None:
+            _register.waited(wait, False)
+        _lend(self, connection)
         return connection
 
     return getconn
@@ -126,16 +123,16 @@ def _begin(pool: Any, on_loop: bool) -> Wait | None:
     try:
         home = home_of(pool)
         if home.pool.marks is not None:
-            crossing.of_route(_ledger, home.pool)
+            crossing.of_route(_register.ledger, home.pool)
         if _is_elsewhere(pool, home):
-            report(_ledger, home, _WORKERS)
+            report(_register.ledger, home, _WORKERS)
         elif not pool._pool and _must_wait(pool):
             describe(home.pool, pool)
-            return _ledger.blocked(home.pool, on_loop)
+            return _register.ledger.blocked(home.pool, on_loop)
     except CrossingError:
         raise
     except Exception as error:
-        _guard.failed(HOOK, error)
+        _register.failed(error)
     return None
 
 
@@ -143,7 +140,7 @@ def _is_elsewhere(pool: Any, home: Home) -> bool:
     """Tell whether this is a forked child, or another loop than that of an async pool, as long as that is open."""
     if home.place.foreign:
         return True
-    return isinstance(pool, AsyncConnectionPool) and not pool.closed and home.loop is not current_loop()
+    return isinstance(pool, AsyncConnectionPool) and not pool.closed and not home.is_here()
 
 
 def _must_wait(pool: Any) -> bool:
@@ -157,57 +154,55 @@ def _fail(pool: Any, wait: Wait | None, error: BaseException) -> None:
     try:
         timed_out = isinstance(error, PoolTimeout)
         if wait is None and timed_out and not _is_elsewhere(pool, home_of(pool)):
-            wait = _ledger.blocked(home_of(pool).pool, False)  # somebody else was quicker to what was idle
-        if wait is not None:
-            _ledger.unblocked(wait, timed_out)
+            wait = _register.ledger.blocked(home_of(pool).pool, False)  # somebody else was quicker to what was idle
+        _register.waited(wait, timed_out)
     except Exception as failure:
-        _guard.failed(HOOK, failure)
+        _register.failed(failure)
 
 
-def _lend(pool: Any, connection: Any, wait: Wait | None) -> None:
+def _lend(pool: Any, connection: Any) -> None:
     try:
-        if wait is not None:
-            _ledger.unblocked(wait, False)
-        body = _bodies.get(id(connection))
+        ledger = _register.ledger
+        body = _register.bodies.get(id(connection))
         conn = body.conn if body is not None else conn_of(pool, connection)
-        if sqlalchemy_asks(_NEAR):
+        if ledger.connecting and sqlalchemy_asks(_NEAR):
             conn.open = False  # neither idle nor lent: SQLAlchemy's own lease tells of it
             return
         if conn.foreign:
             conn.reported = True  # what is to say of that was said of the pool
-        _ledger.lend(conn, connection, 2)
+        ledger.lend(conn, connection, 2)
     except Exception as error:
-        _guard.failed(HOOK, error)
+        _register.failed(error)
 
 
 def _give_back(pool: Any, connection: Any) -> None:
     try:
-        body = _bodies.get(id(connection))
+        body = _register.bodies.get(id(connection))
         if getattr(connection, "_pool", None) is not pool:
             return  # the library refuses it
         conn = body.conn if body is not None else conn_of(pool, connection)
         lease = conn.lease
         if lease is not None:
-            _ledger.give_back(conn, lease)
+            _register.ledger.give_back(conn, lease)
         else:
             conn.open = not connection.closed
     except Exception as error:
-        _guard.failed(HOOK, error)
+        _register.failed(error)
 
 
 def _closing(pool: Any) -> None:
     try:
         home = home_of(pool)
         if _is_elsewhere(pool, home):
-            report(_ledger, home, _WORKERS)
+            report(_register.ledger, home, _WORKERS)
     except CrossingError:
         raise
     except Exception as error:
-        _guard.failed(HOOK, error)
+        _register.failed(error)
 
 
 def _closed(pool: Any) -> None:
     try:
         _register.forget_lost(home_of(pool))
     except Exception as error:
-        _guard.failed(HOOK, error)
+        _register.failed(error)

@@ -8,14 +8,12 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.register import Home, Register
 from poolwatch.ledger import Conn, Pool
+from poolwatch.ledger.connecting import Connecting
 
-HOOK = "psycopg_pool"
 _register: Register
-_guard: Guard
 
 
 def home_of(pool: Any) -> Home:
@@ -25,6 +23,7 @@ def home_of(pool: Any) -> Home:
 
 def _new_home(pool: Any) -> Home:
     logical = _register.ledger.pool_for(pool.name, "psycopg_pool", type(pool).__name__)
+    logical.system = "postgresql"
     describe(logical, pool)
     return _register.settle(id(pool), pool, logical)
 
@@ -40,14 +39,17 @@ def conn_of(pool: Any, connection: Any) -> Conn:
     return body.conn if body is not None else _register.add(home_of(pool), connection)
 
 
-def install(register: Register, guard: Guard) -> None:
+def install(register: Register) -> None:
     """See every pool when it opens, its connections when they open, and what is open already."""
-    global _register, _guard
-    _register, _guard = register, guard
-    for cls in (ConnectionPool, AsyncConnectionPool):
-        patch(guard, HOOK, cls, "_open", _opening(cls._open))
-    patch(guard, HOOK, ConnectionPool, "_connect", _connecting(ConnectionPool._connect))
-    patch(guard, HOOK, AsyncConnectionPool, "_connect", _connecting_async(AsyncConnectionPool._connect))
+    global _register
+    _register = register
+    for cls, name, wrapped in (
+        (ConnectionPool, "_open", _opening),
+        (AsyncConnectionPool, "_open", _opening),
+        (ConnectionPool, "_connect", _connecting),
+        (AsyncConnectionPool, "_connect", _connecting_async),
+    ):
+        patch(register.guard, register.hook, cls, name, wrapped(getattr(cls, name)))
     for pool in [found for found in gc.get_objects() if isinstance(found, (ConnectionPool, AsyncConnectionPool))]:
         _open_already(pool)
 
@@ -65,7 +67,7 @@ def _opening(original: Any) -> Any:
             if self._closed:
                 home_of(self)
         except Exception as error:
-            _guard.failed(HOOK, error)
+            _register.failed(error)
         return original(self)
 
     return _open
@@ -74,7 +76,8 @@ def _opening(original: Any) -> Any:
 def _connecting(original: Any) -> Any:
     def _connect(self: Any, timeout: float | None = None) -> Any:
         began = monotonic()
-        connection = original(self, timeout)
+        with Connecting(_register.ledger):
+            connection = original(self, timeout)
         _connected(self, connection, monotonic() - began)
         return connection
 
@@ -84,7 +87,8 @@ def _connecting(original: Any) -> Any:
 def _connecting_async(original: Any) -> Any:
     async def _connect(self: Any, timeout: float | None = None) -> Any:
         began = monotonic()
-        connection = await original(self, timeout)
+        with Connecting(_register.ledger):
+            connection = await original(self, timeout)
         _connected(self, connection, monotonic() - began)
         return connection
 
@@ -97,4 +101,4 @@ def _connected(pool: Any, connection: Any, seconds: float) -> None:
         describe(conn.pool, pool)
         _register.ledger.opened.append((conn.pool, seconds))
     except Exception as error:
-        _guard.failed(HOOK, error)
+        _register.failed(error)

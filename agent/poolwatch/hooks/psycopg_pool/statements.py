@@ -8,23 +8,20 @@ from psycopg import AsyncConnection, AsyncCursor, AsyncServerCursor, Connection,
 from psycopg.pq import TransactionStatus
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
-from poolwatch.hooks.register import Body, Register
-from poolwatch.ledger import Lease, Ledger
+from poolwatch.hooks.register import Register
+from poolwatch.ledger import Lease
 from poolwatch.senses.actor import current
 
 _HOOK = "psycopg_pool.execute"
 _IDLE = TransactionStatus.IDLE
-_ledger: Ledger
-_guard: Guard
-_bodies: dict[int, Body]
+_register: Register
 
 
-def install(register: Register, guard: Guard) -> None:
+def install(register: Register) -> None:
     """See every use and every close of connections that belong to a pool."""
-    global _ledger, _guard, _bodies
-    _ledger, _guard, _bodies = register.ledger, guard, register.bodies
+    global _register
+    _register, guard = register, register.guard
     patch(guard, _HOOK, Connection, "wait", _wait(Connection.wait))
     patch(guard, _HOOK, Connection, "close", _close(Connection.close))
     patch(guard, _HOOK, AsyncConnection, "wait", _wait_async(AsyncConnection.wait))
@@ -100,7 +97,7 @@ def _close_async(original: Any) -> Any:
 
 
 def _enter(connection: Any) -> Lease | None:
-    body = _bodies.get(id(connection))
+    body = _register.bodies.get(id(connection))
     lease = body.conn.lease if body is not None else None
     if lease is None:
         return None
@@ -109,11 +106,11 @@ def _enter(connection: Any) -> Lease | None:
         if lease.user is not me and connection.pgconn.transaction_status == _IDLE:
             lease.conn.hand_offs += 1
             lease.user = me
-        return lease if _ledger.enter(lease, lease.statement) else None
+        return lease if _register.ledger.enter(lease, lease.statement) else None
     except CrossingError:
         raise
     except Exception as error:
-        _guard.failed(_HOOK, error)
+        _register.guard.failed(_HOOK, error)
         return None
 
 
@@ -123,35 +120,35 @@ def _broken(connection: Any, lease: Lease) -> None:
         if connection.closed:
             lease.conn.open = False
     except Exception as error:
-        _guard.failed(_HOOK, error)
+        _register.guard.failed(_HOOK, error)
 
 
 def _leave(lease: Lease) -> None:
     try:
-        _ledger.leave(lease)
+        _register.ledger.leave(lease)
     except Exception as error:
-        _guard.failed(_HOOK, error)
+        _register.guard.failed(_HOOK, error)
 
 
 def _note(cursor: Any, query: Any) -> None:
     try:
-        body = _bodies.get(id(cursor._conn))
+        body = _register.bodies.get(id(cursor._conn))
         if body is not None and body.conn.lease is not None:
             body.conn.lease.statement = query if isinstance(query, str) else None
     except Exception as error:
-        _guard.failed(_HOOK, error)
+        _register.guard.failed(_HOOK, error)
 
 
 def _closed(connection: Any) -> None:
-    """Note a close; of a pool that is closed too, it is the way to give a connection back."""
+    """Note a close; where the pool is closed too, or is a null pool without a limit, nothing is lost by it."""
     try:
-        body = _bodies.get(id(connection))
+        body = _register.bodies.get(id(connection))
         if body is None or not connection.closed:
             return
         conn = body.conn
         conn.open = False
         pool = getattr(connection, "_pool", None)
-        if conn.lease is not None and pool is not None and pool.closed:
-            _ledger.give_back(conn, conn.lease)
+        if conn.lease is not None and pool is not None and (pool.closed or not pool.max_size):
+            _register.ledger.give_back(conn, conn.lease)
     except Exception as error:
-        _guard.failed(_HOOK, error)
+        _register.guard.failed(_HOOK, error)

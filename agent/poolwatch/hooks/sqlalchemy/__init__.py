@@ -1,4 +1,4 @@
-"""SQLAlchemy: leases by pool events, waits and statements by wrapped methods, Sessions by one event and five methods.
+"""SQLAlchemy: leases, waits and statements by wrapped methods, connections by pool events, Sessions by both.
 
 No ConnectionEvents listener is used: one alone makes every statement some 14 µs slower, by whatever it does.
 """
@@ -10,7 +10,7 @@ import os
 import sqlalchemy
 
 from poolwatch.guard import Guard
-from poolwatch.hooks.sqlalchemy import engines, pools, statements, waits
+from poolwatch.hooks.sqlalchemy import connects, engines, loans, pools, statements, waits
 from poolwatch.ledger import Ledger
 from poolwatch.senses.stack import treat_as_inside
 
@@ -21,4 +21,6 @@ def install(ledger: Ledger, guard: Guard) -> None:
     statements.install(ledger, guard)
     engines.install(ledger, guard)
     pools.install(ledger, guard)
+    loans.install(ledger, guard)
     waits.install(ledger, guard)
+    connects.install(ledger, guard)

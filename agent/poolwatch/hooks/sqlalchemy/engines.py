@@ -76,6 +76,7 @@ def _describe(pool: Pool, physical: Any) -> None:
     pool.shared = isinstance(physical, StaticPool)
     pool.limits = _limits(physical)
     dialect = physical._dialect
+    pool.system = str(getattr(dialect, "name", ""))  # a pool made by hand has none
     loopless = pool.shared and getattr(dialect, "driver", "") in _LOOPLESS_DRIVERS
     pool.loop_bound = bool(getattr(dialect, "is_async", False)) and not loopless
 

@@ -1,4 +1,4 @@
-"""Leases by pool events. Each listener is on the class Pool, so it reaches engines made before and after."""
+"""Physical connections by pool events. Each listener is on the class Pool, so it reaches every engine."""
 
 from __future__ import annotations
 
@@ -8,58 +8,24 @@ from types import CodeType
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import Pool as SQLAlchemyPool
 
-from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard
 from poolwatch.hooks.sqlalchemy.engines import home_of
-from poolwatch.hooks.sqlalchemy.remedies import give_back, replace_inherited
-from poolwatch.ledger import Conn, Lease, Ledger, crossing
+from poolwatch.hooks.sqlalchemy.remedies import give_back
+from poolwatch.ledger import Conn, Lease, Ledger
+from poolwatch.senses import sockets
 from poolwatch.senses.actor import current_loop
 
 _ledger: Ledger
 _guard: Guard
 _conns: dict[int, Conn]
-_OWN_FRAMES = 4
-"""Of SQLAlchemy between an application's ``pool.connect()`` and our listener, itself included, at the least."""
-
-
-def checkout(dbapi_connection: Any, connection_record: Any, connection_proxy: Any) -> None:
-    """Begin a lease."""
-    try:
-        conn = _conns.get(id(connection_record)) or _unseen(connection_record)
-        if conn.foreign and _ledger.protect_fork:
-            replace_inherited(_ledger, connection_record, connection_proxy)
-        if conn.pool.marks is not None:
-            crossing.of_route(_ledger, conn.pool)
-        _ledger.lend(conn, connection_proxy, _OWN_FRAMES)
-    except CrossingError:
-        _take_back(connection_record)
-        raise
-    except DisconnectionError:
-        raise  # SQLAlchemy connects anew
-    except Exception as error:
-        _guard.failed("sqlalchemy.checkout", error)
-
-
-def checkin(dbapi_connection: Any, connection_record: Any) -> None:
-    """End a lease; without one it was a reconnect that failed."""
-    try:
-        conn = _conns.get(id(connection_record))
-        if conn is None or conn.lease is None:
-            return
-        _ledger.give_back(conn, conn.lease)
-        if not conn.open and conn.lease is None:
-            _drop(connection_record, conn)
-    except Exception as error:
-        _guard.failed("sqlalchemy.checkin", error)
 
 
 def connect(dbapi_connection: Any, connection_record: Any) -> None:
     """Begin a physical connection."""
     try:
-        conn = _unseen(connection_record)
+        conn = unseen(connection_record)
         _ledger.opened.append((conn.pool, max(0.0, time.time() - connection_record.starttime)))
     except Exception as error:
         _guard.failed("sqlalchemy.connect", error)
@@ -72,7 +38,7 @@ def close(dbapi_connection: Any, connection_record: Any) -> None:
         if conn is not None:
             conn.open = False
             if conn.lease is None:
-                _drop(connection_record, conn)
+                drop(connection_record, conn)
     except Exception as error:
         _guard.failed("sqlalchemy.close", error)
 
@@ -103,7 +69,8 @@ def close_detached(dbapi_connection: Any) -> None:
         _guard.failed("sqlalchemy.close_detached", error)
 
 
-def _drop(record: Any, conn: Conn) -> None:
+def drop(record: Any, conn: Conn) -> None:
+    """Forget a physical connection that is closed and back."""
     _conns.pop(id(record), None)
     _ledger.retire(conn)
 
@@ -113,7 +80,8 @@ def _end(lease: Lease) -> None:
     _ledger.retire(lease.conn)
 
 
-def _unseen(record: Any) -> Conn:
+def unseen(record: Any) -> Conn:
+    """Begin to know the physical connection of a record."""
     home = home_of(record._ConnectionRecord__pool)
     before = _conns.get(id(record))
     if before is not None:
@@ -122,20 +90,15 @@ def _unseen(record: Any) -> Conn:
         _ledger.retire(before)
     loop = current_loop() if home.pool.loop_bound else None
     conn = _conns[id(record)] = Conn(home.pool, home.serial, loop)
+    conn.socket = sockets.of_connection(record.driver_connection)
     return conn
 
 
-def _take_back(record: Any) -> None:
-    conn = _conns.get(id(record))
-    if conn is not None and conn.lease is not None:
-        _ledger.replace(conn, conn.lease)
-
-
-_LISTENERS = (checkout, checkin, connect, close, detach, close_detached)
+_LISTENERS = (connect, close, detach, close_detached)
 
 
 def install(ledger: Ledger, guard: Guard) -> None:
-    """Listen to every pool."""
+    """Listen to the connections of every pool."""
     global _ledger, _guard, _conns
     _ledger, _guard, _conns = ledger, guard, ledger.conns
     ledger.closers["sqlalchemy"] = give_back

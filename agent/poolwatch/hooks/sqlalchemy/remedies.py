@@ -6,7 +6,6 @@ from collections.abc import Coroutine
 from typing import Any, NoReturn
 
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.util import greenlet_spawn
 
 from poolwatch.ledger import Ledger
 
@@ -17,6 +16,8 @@ _inherited: list[Any] = []
 def give_back(fairy: Any) -> Coroutine[Any, Any, object] | None:
     """Close SQLAlchemy's connection proxy; on an async engine, in what is to be awaited."""
     if fairy._pool._dialect.is_async:
+        from sqlalchemy.util import greenlet_spawn  # imports greenlet, which a sync program can do without
+
         return greenlet_spawn(fairy.close)
     fairy.close()
     return None

@@ -8,7 +8,7 @@ the overlap of statements alone would miss most of these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import event
@@ -37,10 +37,9 @@ def install(ledger: Ledger, guard: Guard) -> None:
     event.listen(Session, "after_begin", after_begin)
     guard.add(_HOOK, lambda: event.remove(Session, "after_begin", after_begin))
     for name in _SESSION_METHODS:
-        patch(guard, _HOOK, Session, name, _watched(getattr(Session, name), lambda session: session))
+        patch(guard, _HOOK, Session, name, _watched(getattr(Session, name)))
     for name in _TRANSACTION_METHODS:
-        own = getattr(SessionTransaction, name)
-        patch(guard, _HOOK, SessionTransaction, name, _watched(own, lambda transaction: transaction.session))
+        patch(guard, _HOOK, SessionTransaction, name, _watched_for_session(getattr(SessionTransaction, name)))
 
 
 def after_begin(session: Any, transaction: Any, connection: Any) -> None:
@@ -53,9 +52,21 @@ def after_begin(session: Any, transaction: Any, connection: Any) -> None:
         _guard.failed(_HOOK, error)
 
 
-def _watched(original: Any, session_of: Callable[[Any], Any]) -> Any:
+def _watched(original: Any) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        session = session_of(self)
+        if not _enter(self):
+            return original(self, *args, **kwargs)
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            _inside.pop(id(self), None)
+
+    return method
+
+
+def _watched_for_session(original: Any) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        session = self.session
         if not _enter(session):
             return original(self, *args, **kwargs)
         try:

@@ -67,11 +67,12 @@ def _execute(original: Any) -> Any:
             return original(self, cursor, statement, parameters, context)
         try:
             return original(self, cursor, statement, parameters, context)
-        finally:
-            try:
-                _ledger.leave(lease)
-            except Exception as error:
-                _guard.failed(_HOOK, error)
+        finally:  # as Ledger.leave, in place
+            conn = lease.conn
+            conn.inside = None
+            lease.used = now = monotonic()
+            lease.busy += now - conn.since
+            lease.statements += 1
 
     return do_execute
 

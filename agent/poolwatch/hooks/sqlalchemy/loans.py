@@ -1,0 +1,88 @@
+"""Leases: what lends a connection and what takes it back is wrapped, which costs a third of two event listeners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.pool import Pool as SQLAlchemyPool
+from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
+
+from poolwatch.errors import CrossingError
+from poolwatch.guard import Guard
+from poolwatch.hooks.patch import patch
+from poolwatch.hooks.sqlalchemy.pools import drop, unseen
+from poolwatch.hooks.sqlalchemy.remedies import replace_inherited
+from poolwatch.ledger import Conn, Ledger, crossing
+
+_CHECKOUT = "sqlalchemy.checkout"
+_CHECKIN = "sqlalchemy.checkin"
+_OWN_FRAMES = 2
+"""Between an application's ``pool.connect()`` and the ledger: SQLAlchemy's method and our wrapper."""
+_ledger: Ledger
+_guard: Guard
+_conns: dict[int, Conn]
+
+
+def install(ledger: Ledger, guard: Guard) -> None:
+    """See every checkout and checkin of every pool."""
+    global _ledger, _guard, _conns
+    _ledger, _guard, _conns = ledger, guard, ledger.conns
+    lend = vars(_ConnectionFairy)["_checkout"].__func__
+    patch(guard, _CHECKOUT, _ConnectionFairy, "_checkout", staticmethod(_checkout(lend)))
+    patch(guard, _CHECKIN, _ConnectionRecord, "checkin", _checkin(_ConnectionRecord.checkin))
+    if ledger.protect_fork:
+        event.listen(SQLAlchemyPool, "checkout", replace)
+        guard.add(_CHECKOUT, lambda: event.remove(SQLAlchemyPool, "checkout", replace))
+
+
+def _checkout(original: Any) -> Any:
+    def _checkout(pool: Any, threadconns: Any = None, fairy: Any = None) -> Any:
+        lent = original(_ConnectionFairy, pool, threadconns, fairy)
+        if lent._counter != 1:
+            return lent
+        try:
+            record = lent._connection_record
+            conn = _conns.get(id(record)) or unseen(record)
+            if conn.pool.marks is not None:
+                crossing.of_route(_ledger, conn.pool)
+            _ledger.lend(conn, lent, _OWN_FRAMES)
+        except BaseException as error:
+            if isinstance(error, CrossingError) or not isinstance(error, Exception):
+                _refuse(lent, error)
+                raise
+            _guard.failed(_CHECKOUT, error)
+        return lent
+
+    return _checkout
+
+
+def _refuse(fairy: Any, error: BaseException) -> None:
+    """Take a connection back that its taker will never see, as SQLAlchemy does where a listener raises."""
+    record = fairy._connection_record
+    conn = _conns.get(id(record))
+    if conn is not None and conn.lease is not None:
+        _ledger.replace(conn, conn.lease)
+    record._checkin_failed(error)
+
+
+def _checkin(original: Any) -> Any:
+    def checkin(self: Any, _fairy_was_created: bool = True) -> None:
+        try:
+            conn = _conns.get(id(self))
+            if conn is not None and conn.lease is not None:  # without one it was a reconnect that failed
+                _ledger.give_back(conn, conn.lease)
+                if not conn.open and conn.lease is None:
+                    drop(self, conn)
+        except Exception as error:
+            _guard.failed(_CHECKIN, error)
+        original(self, _fairy_was_created)
+
+    return checkin
+
+
+def replace(dbapi_connection: Any, connection_record: Any, connection_proxy: Any) -> None:
+    """Have an inherited connection replaced before anybody gets it; raises DisconnectionError."""
+    conn = _conns.get(id(connection_record))
+    if conn is not None and conn.foreign:
+        replace_inherited(_ledger, connection_record, connection_proxy)
