@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import certifi
 import pytest
 
 from poolwatch.config import ENV_PREFIX, RULES, Config, from_environment, to_environment
 from poolwatch.errors import ConfigError
+from poolwatch.values import Secret
+
+CA = certifi.where()
 
 GOOD: dict[str, tuple[object, str, object]] = {
     "interval": (0.5, "0.5", 0.5),
@@ -17,6 +21,8 @@ GOOD: dict[str, tuple[object, str, object]] = {
     "resolve_after": (10, "10", 10.0),
     "stack_depth": (8, "8", 8),
     "max_sites": (5, "5", 5),
+    "floor_window": (15, "15", 15.0),
+    "floor_steps": (3, "3", 3),
     "max_findings": (6, "6", 6),
     "report": ("out.json", "out.json", "out.json"),
     "serve": ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"),
@@ -25,6 +31,18 @@ GOOD: dict[str, tuple[object, str, object]] = {
     "reclaim": (["collected"], "collected", ("collected",)),
     "protect_fork": (True, "1", True),
     "hooks": (["sqlalchemy"], "sqlalchemy", ("sqlalchemy",)),
+    "telemetry": (["metrics", "logs"], "metrics,logs", ("metrics", "logs")),
+    "alert_webhook": ("http://h/x", "http://h/x", Secret("http://h/x")),
+    "alert_format": ("slack", "slack", "slack"),
+    "alert_headers": ("X-Key: abc", "X-Key: abc", Secret("X-Key: abc")),
+    "alert_alertmanager": ("http://a:9093,https://b", "http://a:9093,https://b", Secret("http://a:9093,https://b")),
+    "alert_ca": (CA, CA, CA),
+    "alert_name": ("shop", "shop", "shop"),
+    "alert_grade": ("proved", "proved", "proved"),
+    "alert_kinds": (["leak", "crossing.flow"], "leak, crossing.flow", ("leak", "crossing.flow")),
+    "alert_repeat": (60, "60", 60.0),
+    "alert_silence": ("/run/quiet", "/run/quiet", "/run/quiet"),
+    "alert_limit": (1, "1", 1),
 }
 """Option to (keyword value, text of the variable, value in the Config)."""
 
@@ -39,6 +57,14 @@ BAD: dict[str, list[object]] = {
     "reclaim": ["detached", 3],
     "protect_fork": ["maybe"],
     "hooks": ["sqlalchemy,oracle", 5],
+    "telemetry": ["metrics,traces", 5],
+    "alert_format": ["xml", 5, None],
+    "alert_ca": ["/nowhere/ca.pem", __file__, 5],
+    "alert_grade": ["sure", None],
+    "alert_kinds": ["leaks", "leak.unknown", 5],
+    "alert_repeat": [0, "daily"],
+    "alert_silence": ["tomorrow", "quiet", 5],
+    "alert_limit": [0, "none"],
 }
 
 
@@ -89,7 +115,7 @@ def test_keyword_wins_over_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_environment_for_a_child_says_the_same() -> None:
     """Variables made for a child process give it the same Config; defaults are left out."""
-    config = Config.of(Config(), **{name: keyword for name, (keyword, _, _) in GOOD.items()})
+    config = Config.of(Config(), **{name: GOOD[name][0] for name in GOOD if not RULES[name].secret})
     assert from_environment(to_environment(config)) == config
     assert to_environment(Config()) == {}
 

@@ -9,14 +9,20 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 import yaml
 
+from poolwatch.alert import alertmanager
+from poolwatch.alert.alert import Alert, Origin
+from poolwatch.alert.post import Post
 from poolwatch.export.names import NAMES
+from poolwatch.model import plain
 from tests.promql import metrics
+from tests.reports import finding
 from tests.servers.base import HOST, folder, program, running
 
 ROOT = Path(__file__).parents[1]
@@ -122,7 +128,7 @@ def test_inhibitions_name_alerts() -> None:
         for rule in yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]
         for matcher in (*rule["source_matchers"], *rule["target_matchers"])
     ]
-    assert set(re.findall(r"Poolwatch\w+", " ".join(matchers))) <= ALERTS.keys()
+    assert set(re.findall(r"Poolwatch\w+", " ".join(matchers))) <= ALERTS.keys() | {alertmanager.NAME}
 
 
 def _is_ready(port: int) -> bool:
@@ -134,7 +140,7 @@ def _is_ready(port: int) -> bool:
 
 
 @pytest.fixture
-def alertmanager() -> Iterator[str]:
+def running_alertmanager() -> Iterator[str]:
     """Give the address of the API of an Alertmanager with the example's configuration."""
     with folder() as place:
         shutil.copy(ALERTMANAGER, place)
@@ -153,7 +159,7 @@ def _is_inhibited(api: str, alert: str, pool: str) -> bool:
     return any(item["status"]["inhibitedBy"] for item in listed if labels.items() <= item["labels"].items())
 
 
-def test_an_empty_pool_silences_what_it_explains(alertmanager: str) -> None:
+def test_an_empty_pool_silences_what_it_explains(running_alertmanager: str) -> None:
     """A real Alertmanager holds back "overdue" for an exhausted pool, and for that pool only."""
     where = {"job": "shop", "instance": "web-1:9187"}
     alerts = [
@@ -165,12 +171,39 @@ def test_an_empty_pool_silences_what_it_explains(alertmanager: str) -> None:
             ("PoolwatchLeakProved", "orders"),
         )
     ]
-    post = Request(alertmanager, json.dumps(alerts).encode(), {"Content-Type": "application/json"})
+    post = Request(running_alertmanager, json.dumps(alerts).encode(), {"Content-Type": "application/json"})
     with urlopen(post, timeout=5):
         deadline = time.monotonic() + 10
-    while not _is_inhibited(alertmanager, "PoolwatchLeaseOverdue", "orders"):
+    while not _is_inhibited(running_alertmanager, "PoolwatchLeaseOverdue", "orders"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert not _is_inhibited(alertmanager, "PoolwatchLeaseOverdue", "stock")
-    assert not _is_inhibited(alertmanager, "PoolwatchLeakProved", "orders")
-    assert not _is_inhibited(alertmanager, "PoolwatchPoolExhausted", "orders")
+    assert not _is_inhibited(running_alertmanager, "PoolwatchLeaseOverdue", "stock")
+    assert not _is_inhibited(running_alertmanager, "PoolwatchLeakProved", "orders")
+    assert not _is_inhibited(running_alertmanager, "PoolwatchPoolExhausted", "orders")
+
+
+def _listed(api: str) -> dict[str, bool]:
+    """Give the kinds that Alertmanager has, and whether each is inhibited."""
+    with urlopen(api, timeout=5) as answer:
+        return {one["labels"]["kind"]: bool(one["status"]["inhibitedBy"]) for one in json.load(answer)}
+
+
+def _until_listed(api: str, wanted: dict[str, bool]) -> None:
+    deadline = time.monotonic() + 30
+    while _listed(api) != wanted:
+        assert time.monotonic() < deadline, _listed(api)
+        time.sleep(0.1)
+
+
+def test_alertmanager_takes_what_poolwatch_posts(running_alertmanager: str) -> None:
+    """Alerts of our own sink are open in a real Alertmanager, inhibit each other, and end when they are resolved."""
+    sink = alertmanager.Alertmanager(Post(alertmanager.api(running_alertmanager), {}))
+    now = time.time()
+    open_ones = [
+        Alert(kind, "opened", 1, plain(finding(kind=kind)), now - 60, now - 60, Origin("shop", "web-1", "web-1"))
+        for kind in ("leak.collected", "leak.overdue", "starvation.exhausted")
+    ]
+    sink.send(open_ones)
+    _until_listed(running_alertmanager, {"leak.collected": False, "leak.overdue": True, "starvation.exhausted": False})
+    sink.send([replace(open_ones[0], state="resolved", at=now - 1)])
+    _until_listed(running_alertmanager, {"leak.overdue": True, "starvation.exhausted": False})

@@ -7,6 +7,10 @@ class PoolwatchError(Exception):
     """Base of all errors raised by poolwatch."""
 
 
+HIDDEN = "(hidden)"
+"""Stands where a value must not be shown."""
+
+
 class ConfigError(PoolwatchError, ValueError):
     """An option has a value that is not allowed; the text names option, value and what is allowed."""
 

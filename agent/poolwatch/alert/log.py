@@ -1,23 +1,59 @@
-"""One log line per opened, stronger or resolved finding, through ``logging`` (logger ``poolwatch``)."""
+"""One log line per opened, stronger or resolved finding, through ``logging`` (logger ``poolwatch.findings``).
+
+A record carries the facts as attributes, as ``extra`` would; where OpenTelemetry is there, the span that the lease was
+taken in is the current one meanwhile, so that handlers of its kind file the record under that trace.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 from poolwatch.findings import Change
+from poolwatch.model import Finding
+from poolwatch.senses import flow
 
 log = logging.getLogger("poolwatch.findings")
 
-_LEVELS = {"proved": logging.ERROR, "probable": logging.WARNING, "suspected": logging.INFO}
+LEVELS = {"proved": logging.ERROR, "probable": logging.WARNING, "suspected": logging.INFO}
 
 
 def follow(changes: Iterable[Change], news: object) -> None:
     """Log what changed; repeats are only counted in the report."""
     for change, finding in changes:
-        if change == "repeated":
+        level = logging.INFO if change == "resolved" else LEVELS[finding.grade]
+        if change == "repeated" or not log.isEnabledFor(level):
             continue
-        where = f" at {finding.site}" if finding.site else ""
-        text = finding.resolution if change == "resolved" else finding.summary
-        level = logging.INFO if change == "resolved" else _LEVELS[finding.grade]
-        log.log(level, "%s %s %s%s on pool %s: %s", finding.kind, finding.grade, change, where, finding.pool, text)
+        with _within(finding):
+            log.handle(_record(level, change, finding))
+
+
+def _record(level: int, change: str, finding: Finding) -> logging.LogRecord:
+    where = f" at {finding.site}" if finding.site else ""
+    text = finding.resolution if change == "resolved" else finding.summary
+    args = (finding.kind, finding.grade, change, where, finding.pool, text)
+    record = log.makeRecord(log.name, level, *log.findCaller()[:2], "%s %s %s%s on pool %s: %s", args, None)
+    vars(record).update(facts(change, finding))  # as `extra`, which refuses names that the host's factory has set
+    return record
+
+
+def facts(change: str, finding: Finding) -> dict[str, str]:
+    """Give the attributes of a record: what a machine sorts by."""
+    known = {
+        "poolwatch_change": change,
+        "poolwatch_finding": finding.id,
+        "poolwatch_kind": finding.kind,
+        "poolwatch_grade": finding.grade,
+        "poolwatch_pool": finding.pool,
+    }
+    traceparent = finding.traceparent
+    if traceparent:
+        known["trace_id"], known["span_id"] = traceparent.split("-")[1:3]
+    return known
+
+
+def _within(finding: Finding) -> AbstractContextManager[object]:
+    if flow.within is None or not finding.traceparent:
+        return nullcontext()
+    return flow.within(finding.traceparent)
