@@ -13,9 +13,10 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from poolwatch.export.exposition import encode
+from poolwatch.export.exposition import encode, encode_openmetrics
 from poolwatch.export.names import NAMES
-from poolwatch.export.prometheus import Collector, SiteChoice, families
+from poolwatch.export.numbers import SiteChoice
+from poolwatch.export.prometheus import Collector, families
 from poolwatch.merge import merge
 from poolwatch.model import (
     Finding,
@@ -57,6 +58,12 @@ def report(snapshot: Snapshot = SNAPSHOT) -> Json:
     return parsed
 
 
+def from_outside() -> Json:
+    """Give a report as the agent makes it, with what only it knows."""
+    server = {"name": "db:5432", "error": None, "max_connections": 100, "connections": 7, "pool_limit": 80}
+    return {**report(), "alerts": {"log sent": 1}, "servers": [{**server, "sessions_elsewhere": 2}]}
+
+
 def numbers(found: list[Metric]) -> dict[tuple[str, ...], float]:
     """Give each sample's value by its name and label values."""
     return {(s.name, *s.labels.values()): s.value for family in found for s in family.samples}
@@ -96,7 +103,7 @@ def test_numbers_are_those_of_the_report() -> None:
 
 def test_families_are_those_of_the_table() -> None:
     """Every family given is in the table, every name of the table is given, with its labels."""
-    given = {f"{f.name}_total" if f.type == "counter" else f.name: f for f in families(report())}
+    given = {f"{f.name}_total" if f.type == "counter" else f.name: f for f in families(from_outside())}
     assert set(given) == {name.prometheus for name in NAMES}
     for name in NAMES:
         labels = set(given[name.prometheus].samples[0].labels) - {"le"}
@@ -172,13 +179,21 @@ def test_our_text_format_is_that_of_the_client(given: Json) -> None:
     assert list(parse(ours)) == list(parse(theirs))
 
 
+@pytest.mark.parametrize("given", [report(), nasty()], ids=["plain", "nasty"])
+def test_our_openmetrics_is_that_of_the_client(given: Json) -> None:
+    """The same holds for OpenMetrics."""
+    collector = Collector(lambda: given)
+    ours, theirs = encode_openmetrics(collector.collect()).decode(), openmetrics(collector).decode()  # type: ignore[no-untyped-call]
+    assert list(parse_openmetrics(ours)) == list(parse_openmetrics(theirs))  # type: ignore[no-untyped-call]
+
+
 def test_openmetrics_is_valid() -> None:
     """The default registry may be scraped as OpenMetrics, whose parser refuses families that clash."""
     text = openmetrics(Collector(nasty)).decode()  # type: ignore[no-untyped-call]
     assert len(list(parse_openmetrics(text))) == len(NAMES)  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("given", [report(), nasty()], ids=["plain", "nasty"])
+@pytest.mark.parametrize("given", [report(), from_outside(), nasty()], ids=["plain", "outside", "nasty"])
 def test_promtool_has_no_complaint(given: Json) -> None:
     """Prometheus' own checker finds nothing to say."""
     done = subprocess.run(

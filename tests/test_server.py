@@ -46,10 +46,13 @@ def test_report(server: Server) -> None:
 
 
 def test_metrics(server: Server) -> None:
-    """Metrics are served in Prometheus' text format."""
-    response, body = ask(server, "/metrics?x=1", Accept="application/openmetrics-text;version=1.0.0")
+    """Metrics are served in Prometheus' text format, and as OpenMetrics to whoever asks for it."""
+    response, body = ask(server, "/metrics?x=1", Accept="text/plain")
     assert (response.status, response.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert b"poolwatch_findings{" in body
+    response, body = ask(server, "/metrics", Accept="application/openmetrics-text;version=1.0.0")
+    assert response.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert body.endswith(b"# EOF\n")
 
 
 def test_metrics_may_be_read_from_a_smaller_report() -> None:

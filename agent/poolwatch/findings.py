@@ -12,8 +12,9 @@ from poolwatch.model import GRADES, Finding, FindingTotal, Grade
 
 Change = tuple[Literal["opened", "repeated", "stronger", "resolved"], Finding]
 
-_RETURNABLE = ("leak.scope_ended", "leak.owner_ended", "leak.overdue", "hold.")
-"""Kinds about leases that are out: they are resolved when the lease comes back."""
+_RETURNABLE = ("leak.scope_ended", "leak.owner_ended", "leak.overdue", "hold.", "drift.", "orphan.")
+"""Kinds about leases that are out: they are resolved when the lease comes back, the floor falls, or the
+socket is closed."""
 _WEAKER = {
     "leak.collected": ("leak.scope_ended", "leak.owner_ended", "leak.overdue", "hold.idle_in_transaction"),
     "leak.scope_ended": ("leak.owner_ended", "leak.overdue", "hold.idle_in_transaction"),

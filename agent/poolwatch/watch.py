@@ -10,13 +10,15 @@ import time
 from importlib import metadata
 from typing import Any
 
-from poolwatch import ends, model
+from poolwatch import ends, model, native
+from poolwatch.alert.own import own_alerts
 from poolwatch.config import Config
+from poolwatch.export.otel.telemetry import Telemetry
 from poolwatch.guard import Guard
 from poolwatch.hooks import table
 from poolwatch.hooks.imports import when_imported
 from poolwatch.ledger import Lease, Ledger
-from poolwatch.senses import route
+from poolwatch.senses import greenlets, route
 from poolwatch.senses.marks import Marks
 from poolwatch.spool import DIRECTORY_VARIABLE, Spool
 from poolwatch.watcher import Watcher
@@ -54,13 +56,21 @@ class Watch:
         self._hooks: dict[str, str] = {}
         self._versions: dict[str, str] = {}
         self._started_at = time.time()
+        self._pid_namespace = native.pid_namespace()
         self._collector: Any = None
         self._server: Any = None
         folder = os.environ.get(DIRECTORY_VARIABLE)
         self._watcher = Watcher(self._ledger, self._guard, config, Spool(folder) if folder else None, self._describe)
+        self._alerts = own_alerts(config, self._found)
+        self._watcher.followers.append(self._alerts.follow)
+        self._telemetry = Telemetry(
+            config.telemetry, self.numbers, self._watcher.look, self._guard, self._ledger.dropped
+        )
+        self._watcher.followers.append(self._telemetry.follow)
 
     def _begin(self) -> None:
         route.automatic = self.config.inherit_routes
+        when_imported("greenlet", greenlets.may_run)
         self._hooks = table.install(self.config.hooks, self._ledger, self._guard)
         when_imported("prometheus_client", self._collect)
         if self.config.serve:
@@ -76,9 +86,12 @@ class Watch:
             ends.unfollow()
             self._wait_no_more()
             self._watcher.stop()
+            self._telemetry.look_once_more()
+            self._telemetry.close()
             self._guard.undo_all()
             route.automatic = False
             self._close_fronts()
+            self._alerts.close("poolwatch was taken out of the process")
 
     def snapshot(self) -> model.Snapshot:
         """Give what is known now; its findings are those of the last look."""
@@ -87,6 +100,9 @@ class Watch:
     def findings(self) -> tuple[model.Finding, ...]:
         """Look now and give the findings, open ones first."""
         self._watcher.look()
+        return self._watcher.findings.all()
+
+    def _found(self) -> tuple[model.Finding, ...]:
         return self._watcher.findings.all()
 
     @property
@@ -143,38 +159,42 @@ class Watch:
             started_at=self._started_at,
             versions=self._versions,
             hooks=dict(self._hooks),
+            pid_namespace=self._pid_namespace,
+            alerts=self._alerts.counts(),
+            telemetry=self._telemetry.told(),
         )
 
     def before_fork(self) -> None:
         """Stop the thread: a child must not inherit its locks, and Python warns of forks with threads."""
         self._watcher.stop()
+        self._alerts.pause()
+        self._telemetry.pause()
         if self._server is not None:
             self._server.pause()
 
     def after_fork_in_parent(self) -> None:
         """Go on looking, but not before the fork is over: from 3.12 on Python warns of threads beside a fork."""
         if sys.version_info >= (3, 12):
-            self._ledger.when_used = self._go_on
-            gc.callbacks.append(self._go_on_after_collection)
+            gc.callbacks.append(self._go_on_after_collection)  # where somebody forks with another ``fork`` than os.fork
         else:
-            self._watcher.start()
-        if self._server is not None:
-            self._server.resume()
+            self.after_fork()
 
-    def _go_on(self) -> None:
-        # called from a checkout or a collection of the host's, so what fails here is ours alone
+    def after_fork(self) -> None:
+        """Start the threads that ``before_fork`` stopped."""
+        # called from a fork or a collection of the host's, so what fails here is ours alone
         try:
             self._wait_no_more()
             self._watcher.start()
+            if self._server is not None:
+                self._server.resume()
         except Exception as error:
             self._guard.failed("watcher", error)
 
     def _go_on_after_collection(self, phase: str, info: dict[str, int]) -> None:
         if phase == "stop":
-            self._go_on()
+            self.after_fork()
 
     def _wait_no_more(self) -> None:
-        self._ledger.when_used = None
         while self._go_on_after_collection in gc.callbacks:
             gc.callbacks.remove(self._go_on_after_collection)
 
@@ -184,6 +204,8 @@ class Watch:
         self._ledger.became_child(os.getppid())
         self._wait_no_more()
         self._watcher.became_child()
+        self._alerts.became_child()
+        self._telemetry.became_child()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -194,6 +216,8 @@ class Watch:
         self._wait_no_more()
         self._watcher.stop()
         self._watcher.look(final=True)
+        self._alerts.close("the process has ended, and its connections with it")
+        self._telemetry.close()
         if self.config.report and not os.environ.get(DIRECTORY_VARIABLE):
             from poolwatch.text import write
 

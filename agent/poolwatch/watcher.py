@@ -14,6 +14,7 @@ from poolwatch.alert import log
 from poolwatch.config import Config
 from poolwatch.detectors import detect
 from poolwatch.evidence import gather
+from poolwatch.evidence.sockets import Sockets
 from poolwatch.findings import Change, Findings
 from poolwatch.guard import Guard
 from poolwatch.ledger import Lease, Ledger, crossing, view
@@ -58,11 +59,12 @@ class Watcher:
         self._began_anew()
 
     def _began_anew(self) -> None:
-        self._totals = Totals()
+        self._totals = Totals(self._config.floor_window)
         self._witness = gather.Witness()
         self.findings = Findings(max_findings=self._config.max_findings, resolve_after=self._config.resolve_after)
         self.cpu_seconds = 0.0
         self.ended_at: float | None = None
+        self._sockets = Sockets(self._config, self._guard)
         self._reclaimer = Reclaimer(self._ledger, self._config.reclaim)
         self._remedies: Counter[str] = Counter()
         self._spooled: tuple[object, ...] = ()
@@ -128,9 +130,11 @@ class Watcher:
         self._guard.settle()
         self._ledger.forget_homeless()
         self._report_inherited()
+        self._sockets.look(self._ledger, monotonic(), final)
         self._totals.drain(self._ledger)
         news = self._totals.take_news()
         now = monotonic()
+        self._totals.floors.look(self._ledger.out(), now)
         raw = self._notable(news, now, final)
         snapshot = self._judged(news, raw, now, final)
         returned = {lease.id: lease.returned - lease.taken for lease in news.returned if lease.returned}
@@ -186,16 +190,20 @@ class Watcher:
             dropped=dropped,
             remedies=dict(self._remedies),
             watcher_cpu_seconds=self.cpu_seconds,
+            interval=self._config.interval,
             seen_at=time.time(),
         )
 
     def _notable(self, news: News, now: float, final: bool) -> dict[int, Lease]:
         """Give the leases that a detector could have something to say of."""
-        idle = min(self._config.overdue_after, self._config.idle_in_transaction_after)
+        config = self._config
+        idle = min(config.overdue_after, config.idle_in_transaction_after, config.floor_window)
         starved = {wait.pool.key for wait in [*self._ledger.waits.values(), *news.waited]}
         found = {lease.id: lease for lease in news.collected}
         found.update({lease.id: lease for lease in news.returned if lease.more.remedy})
         for lease in self._ledger.out():
+            if now - lease.used >= idle:
+                gather.note_unseen_use(lease, now)
             if (
                 final
                 or lease.collected
@@ -226,6 +234,7 @@ class Watcher:
             waiters=tuple(view.waiter(wait, now) for wait in [*waits, *news.waited]),
             incidents=tuple(view.incident(event, now) for event in news.events),
             sites=view.sites(self._ledger, long_held(sites), self._config.max_sites),
+            sockets=self._sockets.suspects,
             final=final,
         )
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from poolwatch.cli import agent, demo, doctor, report, run, top
+from poolwatch.cli import agent, alert, demo, doctor, report, run, top
 from poolwatch.errors import PoolwatchError
 
 EXAMPLES = """\
@@ -23,6 +23,7 @@ examples:
                                                       with Prometheus metrics while it runs
   poolwatch top                                       look at what runs under `poolwatch run` now
   poolwatch agent --dir /run/shop                     serve all processes that report to a folder
+  poolwatch alert test                                try the webhooks and Alertmanagers
   poolwatch report leaks.json                         read a saved JSON report
   poolwatch doctor                                    what is hooked here, and what is not and why
 """
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Command] = {
     "top": top,
     "doctor": doctor,
     "agent": agent,
+    "alert": alert,
     "demo": demo,
 }
 

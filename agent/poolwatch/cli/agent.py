@@ -8,11 +8,12 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poolwatch import text
-from poolwatch.cli import options
+from poolwatch.cli import alerts, options, servers
 from poolwatch.cli.sources import PREFIX, is_ours
 from poolwatch.errors import ConfigError, PoolwatchError
 from poolwatch.spool import DIRECTORY_VARIABLE
@@ -27,6 +28,7 @@ examples:
   POOLWATCH_DIR=/run/shop poolwatch run -- gunicorn app:app -w 8 &
   poolwatch agent --dir /run/shop
   poolwatch agent --serve 0.0.0.0:9187 --token-file token --cert agent.pem --key agent.key
+  poolwatch agent --server @/etc/shop/dsn             compare the pools with what their server allows
 
 It ends on SIGTERM, SIGINT or SIGHUP with status 0; what the ended processes have counted stays in the folder.
 """
@@ -54,8 +56,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cert", metavar="FILE", help="certificate (PEM) for TLS")
     parser.add_argument("--key", metavar="FILE", help="its key, where that is in another file")
     parser.add_argument(
-        "--interval", default="2", metavar="SECONDS", help="time between two looks at who lives (default: 2)"
+        "--server",
+        action="append",
+        metavar="DSN",
+        help="a PostgreSQL, MySQL or MariaDB server to compare the pools with; @FILE reads DSNs from a file, one a"
+        f" line; may be given several times (default: {servers.VARIABLE}, one a line)",
     )
+    parser.add_argument(
+        "--interval",
+        default="2",
+        metavar="SECONDS",
+        help="time between two looks at who lives, and at the servers (default: 2)",
+    )
+    options.add_arguments(parser, alerts.NAMES)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,17 +79,20 @@ def run(args: argparse.Namespace) -> int:
     interval = _interval(args.interval)
     token, tls = _token(args.token_file), _tls(args.cert, args.key)
     directory = _folder(args.dir or os.environ.get(DIRECTORY_VARIABLE))
-    keeper = Keeper(directory)
+    watched = servers.given(args.server, interval)
+    keeper = Keeper(directory, watched)
+    told = alerts.of_folder(options.read(args, alerts.NAMES), directory, keeper)
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)  # before any thread starts: threads inherit it
     try:
-        server = serve(args.serve, keeper.report, token=token, tls=tls)
+        server = serve(args.serve, told.report, token=token, tls=tls)
     except ConfigError as error:
         raise _by_flag(error, token) from error
-    with server:
+    with closing(told), server, servers.asked(watched):
         _say(f"serving {server.url} from {directory}")
-        trouble = ""
+        trouble, teller = "", servers.Teller(watched, _say)
         while signal.sigtimedwait(_ENDS, interval) is None:
-            trouble = _tended(keeper.tend, trouble)
+            trouble = _tended(told.tend, trouble)
+            teller.tell()
     return 0
 
 

@@ -34,6 +34,11 @@ class Gathering:
         """Give the same while the command runs: a process that has gone holds nothing any more."""
         return merge.merge(_emptied(with_ended(report)) for report in self._reports())
 
+    def untold(self, signal: str) -> Json:
+        """Give the same without the processes that send this telemetry (metrics, spans, logs) themselves."""
+        reports = [report for report in self._reports() if signal not in report["processes"][0].get("telemetry", ())]
+        return merge.merge(_emptied(with_ended(report)) for report in reports)
+
     def notes(self) -> list[Json]:
         """Give the notes of processes that could not be hooked."""
         return spool.read_notes(self.directory, self.ignore)
@@ -58,7 +63,7 @@ def _emptied(report: Json) -> Json:
     if alive(report["processes"][0]):
         return report
     pools = [{**pool, "used": 0, "idle": 0, "waiting": 0, "oldest_lease_seconds": 0.0} for pool in report["pools"]]
-    return {**report, "leases": [], "pools": [{**pool, "leases_by_owner": {}} for pool in pools]}
+    return {**report, "leases": [], "pools": [{**pool, "leases_by_owner": {}, "floors": []} for pool in pools]}
 
 
 def trips(report: Json, floor: str) -> bool:

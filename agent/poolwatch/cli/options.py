@@ -10,10 +10,11 @@ from poolwatch.config import Config
 from poolwatch.errors import ConfigError, PoolwatchError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, names: Iterable[str] = tuple(config.RULES)) -> None:
     """Declare one flag for each option; an absent flag leaves the option to its variable or default."""
     defaults = Config()
-    for name, rule in config.RULES.items():
+    for name in names:
+        rule = config.RULES[name]
         value = getattr(defaults, name)
         known = "" if value is None else f" (default: {_shown(value)}{' ' + rule.unit if rule.unit else ''})"
         help = rule.help.replace("%", "%%") + known
@@ -34,13 +35,13 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def read(args: argparse.Namespace) -> Config:
+def read(args: argparse.Namespace, names: Iterable[str] = tuple(config.RULES)) -> Config:
     """Give the Config of the environment and the flags; raises PoolwatchError naming flag or variable."""
     try:
         base = config.from_environment()
     except ConfigError as error:
         raise _named(config.ENV_PREFIX + error.option.upper(), error) from error
-    given = {name: getattr(args, name) for name in config.RULES if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     try:
         return Config.of(base, **given)
     except ConfigError as error:

@@ -7,12 +7,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from poolwatch import text
-from poolwatch.cli import environment, options
+from poolwatch.cli import alerts, environment, options, telemetry
 from poolwatch.cli.gather import Gathering, trips
 from poolwatch.cli.launch import Launch, block_signals, end_like, failure
 from poolwatch.cli.sources import PREFIX
@@ -60,16 +60,20 @@ def run(args: argparse.Namespace) -> int:
     mask = block_signals()
     with _folder(args.dir) as directory:
         gathering = Gathering.fresh(directory)
-        with _served(config, gathering):
-            try:
-                words, variables = environment.words(args.command), environment.variables(config, directory)
-                launch = Launch(words, variables, mask)
-            except OSError as error:
-                status, reason = failure(error, args.command)
-                _say(reason)
-                return status
-            launch.wait()
-        gathering.wait(_LAST_WORDS)
+        with (
+            alerts.sent_while_running(config, directory, args.command, gathering.running) as read,
+            telemetry.sent_while_running(config, gathering.untold, _say),
+        ):
+            with _served(config, read):
+                try:
+                    words, variables = environment.words(args.command), environment.variables(config, directory)
+                    launch = Launch(words, variables, mask)
+                except OSError as error:
+                    status, reason = failure(error, args.command)
+                    _say(reason)
+                    return status
+                launch.wait()
+            gathering.wait(_LAST_WORDS)
         report = gathering.report()
         _tell(report, gathering, form, config.report)
     return TRIPPED if trips(report, args.fail_on) else end_like(launch.status)
@@ -117,7 +121,7 @@ def _folder(given: str | None) -> Iterator[str]:
 
 
 @contextmanager
-def _served(config: Config, gathering: Gathering) -> Iterator[None]:
+def _served(config: Config, read: Callable[[], Json]) -> Iterator[None]:
     """Serve the merged report while the command runs, where ``--serve`` asks for it."""
     if config.serve is None:
         yield
@@ -125,7 +129,7 @@ def _served(config: Config, gathering: Gathering) -> Iterator[None]:
     from poolwatch.server import serve
 
     try:
-        server = serve(config.serve, gathering.running)
+        server = serve(config.serve, read)
     except ConfigError as error:
         raise options.by_flag(error) from error
     _say(f"serving {server.url}")

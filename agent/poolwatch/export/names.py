@@ -60,6 +60,20 @@ LEASES = _own(
     "leases", "gauge", "{lease}", "Leases out now, by what owns them (thread, task, greenlet).", "pool", "owner"
 )
 PROCESS_LEASES = _own("process_leases", "gauge", "{lease}", "Leases out now, by the process's slot.", "process")
+PROCESSES = _own(
+    "processes", "gauge", "{process}", "Processes that report (live), are silent though they live (stuck), or ended.",
+    "state",
+)  # fmt: skip
+SERVER_UP = _own("server_up", "gauge", "1", "1 where the database server answers the agent, else 0.", "server")
+SERVER_MAX = _own("server_max_connections", "gauge", "{connection}", "Connections the server allows.", "server")
+SERVER_CONNECTIONS = _own("server_connections", "gauge", "{connection}", "Connections the server has now.", "server")
+SERVER_ELSEWHERE = _own(
+    "server_sessions_elsewhere", "gauge", "{session}", "Sessions by TCP that belong to no pool of these processes.",
+    "server",
+)  # fmt: skip
+SERVER_POOL_LIMIT = _own(
+    "server_pool_limit", "gauge", "{connection}", "Connections all pools may open there together.", "server"
+)
 OLDEST_LEASE = _own("oldest_lease_seconds", "gauge", "s", "Age of the oldest lease that is out.", "pool")
 HAND_OFFS = _own(
     "hand_offs_total", "counter", "{hand_off}", "Leases used by another than their owner, orderly.", "pool"
@@ -75,12 +89,16 @@ SCOPE_USE = _own("scope_use_seconds_total", "counter", "s", "Time leases of ende
 SCOPE_BUSY = _own("scope_busy_seconds_total", "counter", "s", "Time leases of ended flows ran statements.", "scope")
 HOOK_ERRORS = _own("hook_errors_total", "counter", "{error}", "Errors inside poolwatch's hooks.", "hook")
 DROPPED = _own("dropped_total", "counter", "{item}", "What was dropped because a limit was reached.", "what")
+ALERTS = _own(
+    "alerts_total", "counter", "{alert}", "Alerts sent or dropped, and attempts that failed.", "sink", "outcome"
+)
 WATCHER_CPU = _own("watcher_cpu_seconds_total", "counter", "s", "CPU time that the watcher itself has used.")
 BUILD_INFO = _own("build_info", "gauge", "{build}", "Always 1; the versions are in the labels.", "version", "python")
 
 NAMES: tuple[Name, ...] = (
     COUNT, IDLE_MAX, IDLE_MIN, MAX, PENDING, TIMEOUTS, CREATE_TIME, WAIT_TIME, USE_TIME,
     FINDINGS, FINDINGS_TOTAL, LEASES, PROCESS_LEASES, OLDEST_LEASE, HAND_OFFS, SITE_CHECKOUTS, SITE_USE, SITE_BUSY,
-    SCOPE_LEASES, SCOPE_WAIT, SCOPE_USE, SCOPE_BUSY, HOOK_ERRORS, DROPPED, WATCHER_CPU, BUILD_INFO,
+    SCOPE_LEASES, SCOPE_WAIT, SCOPE_USE, SCOPE_BUSY, HOOK_ERRORS, DROPPED, ALERTS, WATCHER_CPU, BUILD_INFO,
+    PROCESSES, SERVER_UP, SERVER_MAX, SERVER_CONNECTIONS, SERVER_ELSEWHERE, SERVER_POOL_LIMIT,
 )  # fmt: skip
 """Every metric, in the order in which it is given and documented."""

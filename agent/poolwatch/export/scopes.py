@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from poolwatch.export import names
 from poolwatch.export.names import Name
-from poolwatch.model import Json
+from poolwatch.model import Json, added
 
 MAX_SCOPES = 100
 """Flows with series of their own; the others share the scope ``other``."""
@@ -26,15 +25,15 @@ class ScopeChoice:
     def __init__(self) -> None:
         self._chosen: set[str] = set()
 
-    def sums(self, scopes: Iterable[Json]) -> Iterator[tuple[Name, Counter[tuple[str]]]]:
+    def sums(self, scopes: Iterable[Json]) -> Iterator[tuple[Name, dict[tuple[str], float]]]:
         """Give for each metric the sum of each flow; the longest users are chosen first."""
         ranked = sorted(scopes, key=lambda scope: scope["use_seconds_total"], reverse=True)
         labelled = [(self._label(scope["name"]), scope) for scope in ranked]
         for name, field in _FIELDS:
-            sums: Counter[tuple[str]] = Counter()
+            terms: dict[tuple[str], list[float]] = {}
             for label, scope in labelled:
-                sums[(label,)] += scope[field]
-            yield name, sums
+                terms.setdefault((label,), []).append(scope[field])
+            yield name, {label: added(values) for label, values in terms.items()}
 
     def _label(self, name: str) -> str:
         if name not in self._chosen and len(self._chosen) >= MAX_SCOPES:

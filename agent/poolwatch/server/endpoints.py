@@ -9,8 +9,9 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-from poolwatch.export.exposition import CONTENT_TYPE, encode
-from poolwatch.export.prometheus import MAX_SITES, SiteChoice, families
+from poolwatch.export.exposition import CONTENT_TYPE, OPENMETRICS, encode, encode_openmetrics, wants_openmetrics
+from poolwatch.export.numbers import MAX_SITES, SiteChoice
+from poolwatch.export.prometheus import families
 from poolwatch.model import Json
 from poolwatch.server.http import Response, Table
 
@@ -23,14 +24,17 @@ class Endpoints:
         self._read_metrics = read_metrics
         self._sites = SiteChoice(MAX_SITES)
         self.table: Table = {
-            "/": page,
-            "/metrics": lambda: _guarded(self._metrics),
-            "/report.json": lambda: _guarded(self._report),
-            "/healthz": lambda: Response(b"ok\n"),
+            "/": lambda _: page(),
+            "/metrics": lambda accept: _guarded(lambda: self._metrics(accept)),
+            "/report.json": lambda _: _guarded(self._report),
+            "/healthz": lambda _: Response(b"ok\n"),
         }
 
-    def _metrics(self) -> Response:
-        return Response(encode(families(self._read_metrics(), self._sites)), CONTENT_TYPE)
+    def _metrics(self, accept: str) -> Response:
+        found = families(self._read_metrics(), self._sites)
+        if wants_openmetrics(accept):
+            return Response(encode_openmetrics(found), OPENMETRICS)
+        return Response(encode(found), CONTENT_TYPE)
 
     def _report(self) -> Response:
         return Response(json.dumps(self._read_report()).encode(), "application/json")

@@ -20,7 +20,8 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Table = Mapping[str, Callable[[], Response]]
+Table = Mapping[str, Callable[[str], Response]]
+"""Path to what answers there, given the Accept header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class _Exchange(BaseHTTPRequestHandler):
         if endpoint is None:
             self.send_error(404)
         else:
-            self._send(endpoint())
+            self._send(endpoint(self.headers.get("Accept", "")))
 
     do_HEAD = do_GET
 
