@@ -8,8 +8,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 from tests.launcher import environment
 
 HEAD = """
@@ -22,11 +20,13 @@ KEPT = []
 """
 
 
-def suite(folder: Path, tests: str, *words: str) -> str:
+def suite(folder: Path, tests: str, *words: str, plugin: str = "poolwatch.pytest_plugin") -> str:
     """Run pytest on a suite; gives its output."""
     (folder / "test_shop.py").write_text(textwrap.dedent(HEAD) + textwrap.dedent(tests))
     kept = {name: value for name, value in environment().items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "poolwatch.pytest_plugin", *words]
+    # pytest-asyncio warns where it is not configured, and the suites' last lines would tell of that
+    settings = ["-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
+    command = [sys.executable, "-m", "pytest", *settings, "-p", plugin, *words]
     done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, timeout=100)
     return done.stdout + done.stderr
 
@@ -137,10 +137,8 @@ def test_a_failure_of_its_own_comes_first(tmp_path: Path) -> None:
 
 def test_off_by_default(tmp_path: Path) -> None:
     """Without the switch nothing is watched."""
-    (tmp_path / "test_shop.py").write_text(textwrap.dedent(HEAD) + "def test_keeps():\n    engine.connect()\n")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=100)
-    assert outcome(done.stdout) == "1 passed"
+    text = suite(tmp_path, "def test_keeps():\n    engine.connect()\n", plugin="no:nothing")
+    assert outcome(text) == "1 passed"
 
 
 def test_xdist_and_report(tmp_path: Path) -> None:
@@ -184,7 +182,6 @@ def test_async_tests(tmp_path: Path) -> None:
 
 def test_pytest_asyncio(tmp_path: Path) -> None:
     """So are those of pytest-asyncio, on loops of their own and on one for the session."""
-    pytest.importorskip("pytest_asyncio")
     text = suite(
         tmp_path,
         """
@@ -210,7 +207,7 @@ def test_crossings_fail(tmp_path: Path) -> None:
         """
         import threading
         def test_shares():
-            count = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000000) "
+            count = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000) "
             with engine.connect() as connection:
                 work = lambda: connection.execute(text(count + "select max(i) from n")).all()
                 threads = [threading.Thread(target=work) for _ in range(2)]

@@ -36,7 +36,6 @@ class Trial:
         self._counts = {finding.id: finding.count for finding in watch.findings()}
         self._began = monotonic()
         self.scope = Scope(name, None, flow.current_scope())
-        self.scope.must_return = True
         self._entry = flow.begin(self.scope)
 
     @contextmanager
@@ -51,8 +50,13 @@ class Trial:
             self._excused += [lease for lease in self._watch.leases_out() if id(lease) not in before]
 
     def end(self) -> None:
-        """End the flow; judge it with ``verdict``."""
-        flow.end(self.scope, self._entry)
+        """Leave the flow. It ends with ``verdict``: until then the watcher, too, waits for what is on its way back."""
+        flow.leave(self._entry)
+
+    def close(self) -> None:
+        """End the flow: from now on everything taken in it must be back."""
+        self.scope.must_return = True
+        self.scope.ended = self.scope.ended or monotonic()
 
     def left_out(self) -> list[Lease]:
         """Give the leases of this trial that are still out."""
@@ -81,6 +85,7 @@ class Trial:
 
     def verdict(self, floor: Grade) -> list[Finding]:
         """Look now; give the findings that this trial opened or repeated, with the repeats of its own as count."""
+        self.close()
         if self.left_out():
             gc.collect()  # dropped in a cycle is another fault than kept, and has another remedy
         for lease in self.left_out():
@@ -161,6 +166,7 @@ class expect_no_leaks:
             raise LeakError(self._trial.text(found))
 
     def _close(self) -> None:
+        self._trial.close()
         if self._own is not None:
             self._own.uninstall()
             self._own = None

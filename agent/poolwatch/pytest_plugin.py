@@ -73,6 +73,7 @@ class Judge:
             self._trial = None
         if all(report.passed for report in reports):
             self._judge(item, trial, reports)
+        trial.close()
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
