@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.parts import CHOSEN, OWN, PROCESS, Panel, dashboard, graph, linked, listing, number
+from dashboards.parts import (
+    CHOSEN,
+    OWN,
+    PROCESS,
+    Panel,
+    beside,
+    dashboard,
+    graph,
+    linked,
+    listing,
+    number,
+    reference,
+    runbook,
+)
 
 
 def build() -> Dashboard:
@@ -13,7 +26,13 @@ def build() -> Dashboard:
         "poolwatch-fleet",
         "poolwatch: Fleet",
         "Instances, owners of leases, connections shared by mistake, capacity, and poolwatch's own health.",
-        {"Now": _now(), "Owners and users": _owners(), "Instances": _instances(), "poolwatch itself": _health()},
+        {
+            "Now": _now(),
+            "Owners and users": _owners(),
+            "Capacity": _capacity(),
+            "Instances and processes": _instances(),
+            "poolwatch itself": _health(),
+        },
     )
 
 
@@ -80,16 +99,52 @@ def _owners() -> list[Panel]:
                 (crossings, "{{kind}} {{pool}}"),
                 stacked=True,
             ),
-            "All findings",
-            "poolwatch-leaks",
+            runbook("PoolwatchCrossing"),
+            reference(),
+            beside("All findings", "poolwatch-leaks"),
         ),
         graph(
+            "Sockets without a pool",
+            "Open findings of sockets to a database that no pool accounts for.",
+            "short",
+            (
+                f'sum by (instance, pool) (poolwatch_findings{{{OWN}, kind="orphan.socket"}}) > 0',
+                "{{pool}} in {{instance}}",
+            ),
+        ),
+    ]
+
+
+def _capacity() -> list[Panel]:
+    told = "max by (server)"
+    return [
+        graph(
             "Capacity by service",
-            "Connections that all instances of a service may open together, and "
-            "those that are open. Compare with the server's max_connections.",
+            "Connections that all instances of a service may open together, and those that are open.",
             "short",
             (f"sum by (job) (db_client_connection_max{{{CHOSEN}}})", "allowed {{job}}"),
             (f"sum by (job) (db_client_connection_count{{{CHOSEN}}})", "open {{job}}"),
+        ),
+        graph(
+            "Capacity of the database server",
+            "What the server allows and has, and what all pools may open there together. Above what is allowed, "
+            "clients will be refused. The agent asks the servers that --server names.",
+            "short",
+            (f"{told} (poolwatch_server_max_connections{{{PROCESS}}})", "allowed by {{server}}"),
+            (f"{told} (poolwatch_server_pool_limit{{{PROCESS}}})", "pools may open on {{server}}"),
+            (f"{told} (poolwatch_server_connections{{{PROCESS}}})", "open on {{server}}"),
+        ),
+        graph(
+            "Sessions from elsewhere",
+            "Sessions of the database server that belong to no pool of the processes that the agent knows.",
+            "short",
+            (f"{told} (poolwatch_server_sessions_elsewhere{{{PROCESS}}})", "{{server}}"),
+        ),
+        graph(
+            "Database server answers",
+            "1 where the server answers the agent, 0 where it does not.",
+            "short",
+            (f"min by (server) (poolwatch_server_up{{{PROCESS}}})", "{{server}}"),
         ),
     ]
 
@@ -101,13 +156,21 @@ def _instances() -> list[Panel]:
             "Which version of poolwatch rides in which Python.",
             "short",
             f"count by (job, instance, version, python) (poolwatch_build_info{{{PROCESS}}})",
-            hidden=["Value"],
+            ["instance", "job", "version", "python"],
         ),
         listing(
             "Leases by instance",
             "Leases out in each instance.",
             "short",
             f"sum by (job, instance) (poolwatch_leases{{{OWN}}})",
+            ["instance", "job"],
+            "leases",
+        ),
+        graph(
+            "Processes",
+            "Processes that report, that are silent though they live (stuck), and that have ended.",
+            "short",
+            (f"sum by (job, state) (poolwatch_processes{{{PROCESS}}})", "{{state}} of {{job}}"),
         ),
         graph(
             "Leases by process",
@@ -120,26 +183,32 @@ def _instances() -> list[Panel]:
 
 
 def _health() -> list[Panel]:
+    cpu = graph(
+        "CPU of the watcher",
+        "Part of one processor that the watcher uses. At zero it does not look.",
+        "percentunit",
+        (f"rate(poolwatch_watcher_cpu_seconds_total{{{PROCESS}}}[$__rate_interval])", "{{instance}}"),
+    )
+    dropped = graph(
+        "Dropped",
+        "What was dropped because a limit was reached, since the start.",
+        "short",
+        (f"sum by (instance, what) (poolwatch_dropped_total{{{PROCESS}}})", "{{what}} in {{instance}}"),
+    )
+    alerts = graph(
+        "Alerts told",
+        "What became of the alerts that poolwatch itself sends, an hour, by sink.",
+        "short",
+        (f"sum by (sink, outcome) (increase(poolwatch_alerts_total{{{PROCESS}}}[1h]))", "{{outcome}} to {{sink}}"),
+    )
     return [
-        graph(
-            "CPU of the watcher",
-            "Part of one processor that the watcher uses. At zero it does not look.",
-            "percentunit",
-            (f"rate(poolwatch_watcher_cpu_seconds_total{{{PROCESS}}}[$__rate_interval])", "{{instance}}"),
-        ),
+        linked(cpu, runbook("PoolwatchWatcherStuck")),
         graph(
             "Errors of hooks",
             "Errors inside poolwatch's hooks; the program's log has the first of each.",
             "short",
-            (
-                f"sum by (instance, hook) (poolwatch_hook_errors_total{{{PROCESS}}})",
-                "{{hook}} in {{instance}}",
-            ),
+            (f"sum by (instance, hook) (poolwatch_hook_errors_total{{{PROCESS}}})", "{{hook}} in {{instance}}"),
         ),
-        graph(
-            "Dropped",
-            "What was dropped because a limit was reached, since the start.",
-            "short",
-            (f"sum by (instance, what) (poolwatch_dropped_total{{{PROCESS}}})", "{{what}} in {{instance}}"),
-        ),
+        linked(dropped, runbook("PoolwatchFindingsDropped")),
+        linked(alerts, runbook("PoolwatchAlertsUnsent")),
     ]

@@ -7,15 +7,21 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from dashboards.parts import (
     BY_POOL,
     CHOSEN,
+    FLOW,
     OWN,
+    POOL,
     POOL_LEGEND,
-    PROCESS,
+    SITES_ID,
     Panel,
+    beside,
     dashboard,
     graph,
     linked,
     listing,
     number,
+    reference,
+    runbook,
+    to_sites,
 )
 
 HELD = f"rate(poolwatch_site_use_seconds_total{{{OWN}}}[$__rate_interval])"
@@ -59,12 +65,27 @@ def _findings() -> list[Panel]:
     seen = f"{kinds}(poolwatch_findings_total{{{OWN}}})"
     open_now = f"sum by (job, instance, pool, kind, grade) (poolwatch_findings{{{OWN}}}) > 0"
     return [
-        graph(
-            "Open findings",
-            "Findings open, by kind and grade. A step up right after a deploy names its cause.",
-            "short",
-            (f"{kinds}(poolwatch_findings{{{OWN}}}) > 0", "{{kind}} {{grade}}"),
-            stacked=True,
+        linked(
+            graph(
+                "Open findings",
+                "Findings open, by kind and grade. Lines of blue are deploys and restarts: a step up right after one "
+                "names its cause.",
+                "short",
+                (f"{kinds}(poolwatch_findings{{{OWN}}}) > 0", "{{kind}} {{grade}}"),
+                stacked=True,
+            ),
+            runbook("PoolwatchLeakProved"),
+            reference(),
+        ),
+        linked(
+            graph(
+                "Findings so far",
+                "Findings and their repeats since the processes began: each step is a new one.",
+                "short",
+                (seen, "{{kind}} {{grade}}"),
+                stacked=True,
+            ),
+            reference(),
         ),
         listing(
             "Open now",
@@ -72,13 +93,8 @@ def _findings() -> list[Panel]:
             "and what keeps the connection.",
             "short",
             open_now,
-        ),
-        graph(
-            "Findings so far",
-            "Findings and their repeats since the processes began: each step is a new one.",
-            "short",
-            (seen, "{{kind}} {{grade}}"),
-            stacked=True,
+            ["kind", "grade", "pool", "job", "instance"],
+            "open",
         ),
     ]
 
@@ -88,24 +104,21 @@ def _leases() -> list[Panel]:
         f"sum by ({BY_POOL}) "
         f'(min_over_time(db_client_connection_count{{{CHOSEN}, db_client_connection_state="used"}}[15m]))'
     )
+    oldest = graph(
+        "Oldest lease",
+        "Age of the oldest lease that is out. A straight line up is one that does not come back.",
+        "s",
+        (f"max by (instance, pool) (poolwatch_oldest_lease_seconds{{{OWN}}})", "{{pool}} in {{instance}}"),
+    )
+    lowest = graph(
+        "Floor of use",
+        "The fewest connections in use within 15 minutes. Bursts fall out of it; a leak makes it rise and never fall.",
+        "short",
+        (floor, POOL_LEGEND),
+    )
     return [
-        graph(
-            "Oldest lease",
-            "Age of the oldest lease that is out. A straight line up is one that does not come back.",
-            "s",
-            (f"max by (instance, pool) (poolwatch_oldest_lease_seconds{{{OWN}}})", "{{pool}} in {{instance}}"),
-        ),
-        linked(
-            graph(
-                "Floor of use",
-                "The fewest connections in use within 15 minutes. Bursts fall out of it; a leak makes it "
-                "rise and never fall.",
-                "short",
-                (floor, POOL_LEGEND),
-            ),
-            "The pools",
-            "poolwatch-pools",
-        ),
+        linked(to_sites(oldest), runbook("PoolwatchLeaseOverdue")),
+        linked(to_sites(lowest, POOL), runbook("PoolwatchPoolDrySoon"), beside("The pools", "poolwatch-pools")),
     ]
 
 
@@ -116,7 +129,8 @@ def _sites() -> list[Panel]:
     return [
         graph(
             "Connections held by site",
-            "Connections that each of the ten costliest sites held on average.",
+            "Connections that each of the ten costliest sites held on average. A lease counts when it has come back: "
+            "what is still out is in the report of its process.",
             "short",
             (f"topk(10, sum by (pool, site) ({HELD}))", SITE_LEGEND),
             stacked=True,
@@ -128,25 +142,34 @@ def _sites() -> list[Panel]:
             (f"topk(10, sum by (pool, site) ({HELD}) - sum by (pool, site) ({BUSY}))", SITE_LEGEND),
             stacked=True,
         ),
-        listing(
-            "Held without use",
-            "Time in which a site held connections without using them, in the time shown.",
-            "s",
-            f"topk(20, {held} - {busy})",
-        ),
         graph(
             "Checkouts by site",
             "Leases that the ten busiest sites took, a second.",
             "ops",
             (f"topk(10, {taken})", SITE_LEGEND),
         ),
+        graph(
+            "Use by site",
+            "Time for which a lease of a site is out, on average: the ten longest.",
+            "s",
+            (f"topk(10, sum by (pool, site) ({HELD}) / ({taken} > 0))", SITE_LEGEND),
+        ),
+        listing(
+            "Sites",
+            "Time in which a site held connections without using them, in the time shown; the worst twenty. "
+            "A lease counts when it has come back.",
+            "s",
+            f"topk(20, {held} - {busy})",
+            ["site", "pool", "job"],
+            "held without use",
+        ).id(SITES_ID),
     ]
 
 
 def _scopes() -> list[Panel]:
-    held, busy, waited, taken = (
-        f"sum by (scope) (rate(poolwatch_scope_{what}_total{{{PROCESS}}}[$__rate_interval]))"
-        for what in ("use_seconds", "busy_seconds", "wait_seconds", "leases")
+    held, busy, taken = (
+        f"sum by (scope) (rate(poolwatch_scope_{what}_total{{{FLOW}}}[$__rate_interval]))"
+        for what in ("use_seconds", "busy_seconds", "leases")
     )
     return [
         graph(
@@ -161,13 +184,6 @@ def _scopes() -> list[Panel]:
             "Of those, the connections that ran no statement meanwhile.",
             "short",
             (f"topk(10, {held} - {busy})", "{{scope}}"),
-            stacked=True,
-        ),
-        graph(
-            "Waiting by scope",
-            "Flows that waited for a connection, on average, by their name.",
-            "short",
-            (f"topk(10, {waited})", "{{scope}}"),
             stacked=True,
         ),
         graph(

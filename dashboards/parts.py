@@ -17,11 +17,16 @@ SOURCE = shared.DataSourceRef(type_val="prometheus", uid="${datasource}")
 PROCESS = 'job=~"$job", instance=~"$instance"'
 OWN = PROCESS + ', pool=~"$pool"'
 """Labels that select the chosen pools in poolwatch's own metrics."""
+FLOW = PROCESS + ', scope=~"$scope"'
+"""Labels that select the chosen scopes."""
 POOL = "db_client_connection_pool_name"
 CHOSEN = PROCESS + f', {POOL}=~"$pool"'
 """Labels that select the chosen pools in the metrics of the semantic conventions."""
 BY_POOL = f"instance, {POOL}"
 POOL_LEGEND = f"{{{{{POOL}}}}} in {{{{instance}}}}"
+SITES_ID = 100
+"""The panel of the dashboard Leaks that lists sites: what graphs of pools lead to."""
+WHOLE = 24
 
 Query = tuple[str, str]
 """An expression and its legend."""
@@ -43,17 +48,25 @@ def dashboard(uid: str, title: str, description: str, panels: dict[str, Sequence
         .variables(_variables())
         .annotation(_restarts())
         .annotation(_alerts())
+        .annotation(_begins())
         .link(_siblings())
     )
     ids = count(1)
     for row, members in panels.items():
         built.with_row(board.Row(row).id(next(ids)))
-        for panel in members:
-            built.with_panel(panel.id(next(ids)))
+        for panel in _side_by_side(members):
+            built.with_panel(panel if panel.build().id_val else panel.id(next(ids)))
     return built
 
 
-def graph(title: str, description: str, unit: str, *queries: Query, stacked: bool = False) -> Panel:
+def _side_by_side(panels: Sequence[Panel]) -> Sequence[Panel]:
+    """Widen the last one where it would stand alone."""
+    if sum(panel.build().grid_pos.w for panel in panels) % WHOLE:
+        panels[-1].span(WHOLE)
+    return panels
+
+
+def graph(title: str, description: str, unit: str, *queries: Query, stacked: bool = False) -> timeseries.Panel:
     """Give lines over time, half a screen wide, from zero up."""
     panel = timeseries.Panel().unit(unit).min(0).fill_opacity(10)
     panel.legend(
@@ -62,36 +75,47 @@ def graph(title: str, description: str, unit: str, *queries: Query, stacked: boo
         .display_mode(shared.LegendDisplayMode.TABLE)
         .placement(shared.LegendPlacement.BOTTOM)
         .calcs(["lastNotNull", "max"])
+        .sort_by("Last *")
+        .sort_desc(True)
     )
     panel.tooltip(common.VizTooltipOptions().mode(shared.TooltipDisplayMode.MULTI))
     if stacked:
         panel.stacking(common.StackingConfig().mode(shared.StackingMode.NORMAL).group("A"))
     _describe(panel, title, description, HALF)
-    return _ask(panel, queries)
+    _ask(panel, queries)
+    return panel
 
 
 def number(
     title: str, description: str, unit: str, query: Query, warn: float | None = None, alarm: float | None = None
 ) -> Panel:
-    """Give the last value in large figures, a quarter of a screen wide; red above ``alarm``, or below where lower."""
+    """Give the value of now in large figures, a quarter of a screen wide; red above ``alarm``, or below where lower."""
     panel = stat.Panel().unit(unit).no_value("none").color_mode(shared.BigValueColorMode.BACKGROUND)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).thresholds(_thresholds(warn, alarm))
-    _describe(panel, title, description, QUARTER).height(4)
-    return _ask(panel, [query])
+    if unit == "short":
+        panel.decimals(0)  # increase() gives fractions of what is whole
+    expression, legend = query
+    panel.with_target(_query(expression, "A").instant().legend_format(legend))
+    return _describe(panel, title, description, QUARTER).height(4)
 
 
-def listing(title: str, description: str, unit: str, query: str, hidden: Sequence[str] = ()) -> Panel:
-    """Give a table of what an expression gives now, half a screen wide; ``instance`` leads to the process' own page."""
-    panel = (
-        table.Panel()
-        .unit(unit)
-        .no_value("none")
-        .sort_by([common.TableSortByFieldState().display_name("Value").desc(True)])
-    )
+def listing(title: str, description: str, unit: str, query: str, columns: Sequence[str], value: str = "") -> Panel:
+    """Give a table of what an expression gives now, half a screen wide; ``instance`` leads to the process' own page.
+
+    ``columns`` are the labels in order; ``value`` is what the number is called, which is left out without.
+    """
+    panel = table.Panel().unit(unit).no_value("none")
     page = board.DashboardLink("The report of this process").url("http://${__value.text}/").target_blank(True)
     panel.override_by_name("instance", [model.DynamicConfigValue(id_val="links", value=[page.build()])])
-    hide = {"excludeByName": dict.fromkeys(("Time", *hidden), True)}
-    panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=hide))
+    panel.override_by_name("site", [model.DynamicConfigValue(id_val="custom.width", value=620)])
+    if value:
+        panel.sort_by([common.TableSortByFieldState().display_name(value).desc(True)])
+    options = {
+        "excludeByName": {"Time": True} | ({} if value else {"Value": True}),
+        "indexByName": {name: place for place, name in enumerate([*columns, "Value"])},
+        "renameByName": {"Value": value} if value else {},
+    }
+    panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=options))
     panel.with_target(_query(query, "A").instant().format(PromQueryFormat.TABLE))
     return _describe(panel, title, description, HALF)
 
@@ -105,17 +129,42 @@ def spread(title: str, description: str, query: str) -> Panel:
 
 
 def quantiles(metric: str) -> tuple[Query, ...]:
-    """Give p50, p95 and p99 of a histogram of the conventions, by pool."""
+    """Give p50, p95 and p99 of a histogram of the conventions, by pool; nothing where nothing was measured."""
     rates = f"sum by (le, {POOL}) (rate({metric}_bucket{{{CHOSEN}}}[$__rate_interval]))"
     return tuple(
-        (f"histogram_quantile(0.{percent}, {rates})", f"p{percent} {{{{{POOL}}}}}") for percent in (50, 95, 99)
+        (f"histogram_quantile(0.{percent}, {rates}) >= 0", f"p{percent} {{{{{POOL}}}}}") for percent in (50, 95, 99)
     )
 
 
-def linked(panel: Panel, title: str, uid: str) -> Panel:
-    """Add a link from a panel to another dashboard, with the same variables and time."""
-    link = board.DashboardLink(title).type(model.DashboardLinkType.LINK)
-    return panel.links([link.url(f"/d/{uid}?${{__url_time_range}}&${{__all_variables}}")])
+def linked(panel: Panel, *links: board.DashboardLink) -> Panel:
+    """Put links into the corner of a panel."""
+    return panel.links(list(links))
+
+
+def beside(title: str, uid: str) -> board.DashboardLink:
+    """Give a link to another dashboard, with the same variables and time."""
+    return _link(title, f"/d/{uid}?${{__url_time_range}}&${{__all_variables}}")
+
+
+def runbook(alert: str) -> board.DashboardLink:
+    """Give a link to the page that says what to do when an alert fires."""
+    return _link("Runbook", f"${{docs}}/runbooks/{alert}.md").target_blank(True)
+
+
+def reference() -> board.DashboardLink:
+    """Give a link to the page that explains each kind of finding."""
+    return _link("What the kinds mean", "${docs}/findings.md").target_blank(True)
+
+
+def to_sites(panel: timeseries.Panel, pool: str = "pool") -> timeseries.Panel:
+    """Let a click on a line lead to the sites that hold connections of its pool; ``pool`` is the label's name."""
+    chosen = f"var-pool=${{__field.labels.{pool}}}&var-instance=${{__field.labels.instance}}&${{job:queryparam}}"
+    url = f"/d/poolwatch-leaks?viewPanel={SITES_ID}&{chosen}&${{datasource:queryparam}}&${{__url_time_range}}"
+    return panel.data_links([board.DashboardLink("Sites that hold its connections").url(url)])
+
+
+def _link(title: str, url: str) -> board.DashboardLink:
+    return board.DashboardLink(title).type(model.DashboardLinkType.LINK).url(url)
 
 
 def _describe(panel: Panel, title: str, description: str, width: int) -> Panel:
@@ -149,6 +198,11 @@ def _variables() -> list[Builder[model.VariableModel]]:
         _variable("job", "Service", "label_values(poolwatch_build_info, job)"),
         _variable("instance", "Instance", 'label_values(poolwatch_build_info{job=~"$job"}, instance)'),
         _variable("pool", "Pool", f"label_values(db_client_connection_count{{{PROCESS}}}, {POOL})"),
+        _variable("scope", "Scope", f"label_values(poolwatch_scope_leases_total{{{PROCESS}}}, scope)"),
+        board.TextBoxVariable("docs")
+        .label("Docs")
+        .default_value("/poolwatch/docs")
+        .hide(model.VariableHide.HIDE_VARIABLE),
     ]
 
 
@@ -161,9 +215,10 @@ def _variable(name: str, label: str, query: str) -> board.QueryVariable:
 
 def _restarts() -> board.AnnotationQuery:
     """Mark where a process began: its counters begin anew, or its instance was not there before."""
+    there = f"poolwatch_build_info{{{PROCESS}}}"
     began = (
         f"count by (job) (resets(poolwatch_watcher_cpu_seconds_total{{{PROCESS}}}[2m]) > 0 "
-        f"or (poolwatch_build_info{{{PROCESS}}} unless poolwatch_build_info{{{PROCESS}}} offset 2m))"
+        f"or ({there} unless last_over_time({there}[1h] offset 2m)))"
     )
     return _annotation("Deploys and restarts", "blue", began, "{{job}} started")
 
@@ -171,6 +226,13 @@ def _restarts() -> board.AnnotationQuery:
 def _alerts() -> board.AnnotationQuery:
     firing = f'ALERTS{{alertname=~"Poolwatch.+", alertstate="firing", {PROCESS}}}'
     return _annotation("Alerts", "red", firing, "{{alertname}} {{pool}}")
+
+
+def _begins() -> board.AnnotationQuery:
+    """Mark where a finding was not open a minute ago."""
+    open_now = f"poolwatch_findings{{{OWN}}}"
+    fresh = f"sum by (job, kind, pool) ({open_now} > 0 unless {open_now} offset 1m > 0)"
+    return _annotation("Findings begin", "orange", fresh, "{{kind}} on {{pool}} of {{job}}")
 
 
 def _annotation(name: str, color: str, expression: str, title: str) -> board.AnnotationQuery:

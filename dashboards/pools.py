@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.parts import BY_POOL, CHOSEN, POOL_LEGEND, Panel, dashboard, graph, linked, number, quantiles, spread
+from dashboards.parts import (
+    BY_POOL,
+    CHOSEN,
+    FLOW,
+    POOL,
+    POOL_LEGEND,
+    Panel,
+    beside,
+    dashboard,
+    graph,
+    linked,
+    number,
+    quantiles,
+    runbook,
+    spread,
+    to_sites,
+)
 
 LENT = f'db_client_connection_count{{{CHOSEN}, db_client_connection_state="used"}}'
 USED = f"sum by ({BY_POOL}) ({LENT})"
 IDLE = f'sum by ({BY_POOL}) (db_client_connection_count{{{CHOSEN}, db_client_connection_state="idle"}})'
 LIMIT = f"sum by ({BY_POOL}) (db_client_connection_max{{{CHOSEN}}})"
 FLOOR = f"sum by ({BY_POOL}) (min_over_time({LENT}[15m]))"
-SLOPE = f"sum by ({BY_POOL}) (deriv({LENT}[1h]))"
-DRY_IN = f"({LIMIT} - {FLOOR}) / ({SLOPE} > 0.0001)"
+RISE = f"sum by ({BY_POOL}) (min_over_time({LENT}[15m]) - min_over_time({LENT}[15m] offset 45m)) / 2700"
+DRY_IN = f"({LIMIT} - {FLOOR}) / ({RISE} > 0)"
 WEEK = 7 * 24 * 3600
 
 
@@ -51,8 +67,8 @@ def _now() -> list[Panel]:
         ),
         number(
             "First pool dry in",
-            "Time until the first pool is full if use goes on rising as in the last hour. A week is the most that is "
-            "shown, and means that no pool fills up.",
+            "Time until the first pool is full if its floor goes on rising as in the last hour. "
+            "A week is the most that is shown, and means that no pool fills up.",
             "s",
             (f"clamp_max(min({DRY_IN}), {WEEK}) or vector({WEEK})", "dry in"),
             warn=14400,
@@ -69,22 +85,25 @@ def _connections() -> list[Panel]:
         (USED, f"used {POOL_LEGEND}"),
         (IDLE, f"idle {POOL_LEGEND}"),
     )
+    full = graph(
+        "Part of the limit",
+        "Connections in use, of those allowed: at 1 the next caller waits. Pools without a limit are absent.",
+        "percentunit",
+        (f"{USED} / {LIMIT}", POOL_LEGEND),
+    )
+    room = graph("Headroom", "Connections that could still be lent.", "short", (f"{LIMIT} - {USED}", POOL_LEGEND))
+    dry = graph(
+        "Time to exhaustion",
+        "Time until the pool is full, if its floor (the fewest connections in use within 15 minutes) goes on rising as "
+        "in the last hour. Only pools that fill up are shown.",
+        "s",
+        (DRY_IN, POOL_LEGEND),
+    )
     return [
-        linked(used, "Who holds them", "poolwatch-leaks"),
-        graph(
-            "Part of the limit",
-            "Connections in use, of those allowed: at 1 the next caller waits. Pools without a limit are absent.",
-            "percentunit",
-            (f"{USED} / {LIMIT}", POOL_LEGEND),
-        ),
-        graph("Headroom", "Connections that could still be lent.", "short", (f"{LIMIT} - {USED}", POOL_LEGEND)),
-        graph(
-            "Time to exhaustion",
-            "Time until the pool is full, from its floor of the last 15 minutes and the slope of "
-            "the last hour. Only pools that fill up are shown.",
-            "s",
-            (DRY_IN, POOL_LEGEND),
-        ),
+        linked(to_sites(used, POOL), beside("Who holds them", "poolwatch-leaks")),
+        linked(to_sites(full, POOL), runbook("PoolwatchPoolExhausted")),
+        linked(to_sites(room, POOL), runbook("PoolwatchPoolDrySoon")),
+        linked(to_sites(dry, POOL), runbook("PoolwatchPoolDrySoon")),
         graph(
             "Limits",
             "Open connections allowed at most, and idle ones kept at most and at least.",
@@ -99,16 +118,26 @@ def _connections() -> list[Panel]:
 def _waiting() -> list[Panel]:
     wait = "db_client_connection_wait_time_seconds"
     timeouts = f"sum by ({BY_POOL}) (rate(db_client_connection_timeouts_total{{{CHOSEN}}}[$__rate_interval]))"
+    waited = f"sum by (scope) (rate(poolwatch_scope_wait_seconds_total{{{FLOW}}}[$__rate_interval]))"
+    waiting = graph(
+        "Callers waiting",
+        "Callers that wait for a connection. Short peaks on a busy pool are normal.",
+        "short",
+        (f"sum by ({BY_POOL}) (db_client_connection_pending_requests{{{CHOSEN}}})", POOL_LEGEND),
+    )
+    gave_up = graph("Timeouts", "Callers that gave up waiting, a second.", "reqps", (timeouts, POOL_LEGEND))
     return [
-        graph(
-            "Callers waiting",
-            "Callers that wait for a connection. Short peaks on a busy pool are normal.",
-            "short",
-            (f"sum by ({BY_POOL}) (db_client_connection_pending_requests{{{CHOSEN}}})", POOL_LEGEND),
-        ),
-        graph("Timeouts", "Callers that gave up waiting, a second.", "reqps", (timeouts, POOL_LEGEND)),
+        linked(to_sites(waiting, POOL), runbook("PoolwatchWaiters")),
+        linked(to_sites(gave_up, POOL), runbook("PoolwatchTimeouts")),
         graph("Wait time", "How long it took to get a connection; points lead to traces.", "s", *quantiles(wait)),
         spread("Wait time, all of it", "How many callers waited how long.", _buckets(wait)),
+        graph(
+            "Waiting by scope",
+            "Flows (requests, jobs) that waited for a connection, on average, by their name: the ten that waited most.",
+            "short",
+            (f"topk(10, {waited})", "{{scope}}"),
+            stacked=True,
+        ),
     ]
 
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "agent"))
 
 from poolwatch.config import ENV_PREFIX, RULES, Config  # noqa: E402
 from poolwatch.export.names import NAMES  # noqa: E402
-from poolwatch.export.prometheus import MAX_SITES  # noqa: E402
+from poolwatch.export.numbers import MAX_SITES  # noqa: E402
 
 _MADE = "<!-- Made by scripts/generate_docs.py: change the code, not this page. -->\n"
 

@@ -17,8 +17,8 @@ from poolwatch.detectors import crossings
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "findings.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
-DETECTORS = ROOT / "agent" / "poolwatch" / "detectors"
-FAMILIES = ("leak", "crossing", "starvation", "hold", "drift", "orphan")
+FINDERS = [ROOT / "agent" / "poolwatch" / name for name in ("detectors", "collecting")]
+FAMILIES = ("leak", "crossing", "starvation", "hold", "drift", "orphan", "capacity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ RUN = [(section, leaks) for section in SECTIONS if section.examples for leaks in
 def known_kinds() -> set[str]:
     """Give every kind that a detector can put on a finding."""
     written = re.compile(rf'"((?:{"|".join(FAMILIES)})\.[a-z_]+)"')
-    found = {kind for path in DETECTORS.glob("*.py") for kind in written.findall(path.read_text())}
+    found = {kind for folder in FINDERS for path in folder.glob("*.py") for kind in written.findall(path.read_text())}
     return found | {f"crossing.{kind}" for kind in crossings._HINTS}
 
 
