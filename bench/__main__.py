@@ -51,9 +51,12 @@ def _speed_sections(options: argparse.Namespace) -> list[str]:
 
 
 def _speed_pages(speed: Speed) -> list[str]:
+    engines = [result for result in speed.results if result.case.on_engine]
+    beside = [result for result in speed.results if not result.case.on_engine]
+    tables = [page.speed_section(speed.versions, engines)] if engines else []
+    tables += [page.speed_section("Drivers, requests and spans", beside)] if beside else []
     lines = budgets.judge_speed(speed.results)
-    table = page.speed_section(speed.versions, speed.results)
-    return [table, page.budget_section("speed", lines)] if lines else [table]
+    return [*tables, page.budget_section("speed", lines)] if lines else tables
 
 
 def _memory_sections(options: argparse.Namespace) -> list[str]:

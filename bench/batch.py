@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter, process_time
-
-from sqlalchemy import Engine
+from typing import Any
 
 from bench.cases import AsyncOnce, Case, Once, async_once, open_async_engine, open_engine, sync_once
+from bench.rigs import open_async_rig, open_rig
 
-Inspect = Callable[[Engine], None]
+Inspect = Callable[[Any], None]
+"""Looks at the engine or rig of a batch after the timing."""
 
 DEPTH = 20
 """Frames between a worker's start and the operation, as in a web application."""
@@ -54,20 +56,29 @@ class Size:
 def measure(case: Case, size: Size, inspect: Inspect) -> list[Sample]:
     """Run one batch and give what an operation cost in each of its slices.
 
-    The engine is made after the mode was entered and dies with the batch; ``inspect`` looks at it after the timing.
+    The engine or rig is made after the mode was entered and dies with the batch; ``inspect`` looks at it at the end.
     """
     gc.collect()
     return asyncio.run(_async_batch(case, size, inspect)) if case.is_async else _sync_batch(case, size, inspect)
 
 
 def _sync_batch(case: Case, size: Size, inspect: Inspect) -> list[Sample]:
-    engine = open_engine(case)
-    try:
-        once = sync_once(case.operation, engine)
+    with _open(case) as (subject, once):
         repeat(once, WARM_UP)
         samples = [_sync_slice(once, case.workers, size.count) for _ in range(size.slices)]
-        inspect(engine)
+        inspect(subject)
         return samples
+
+
+@contextmanager
+def _open(case: Case) -> Iterator[tuple[Any, Once]]:
+    if not case.on_engine:
+        with open_rig(case) as rig:
+            yield rig, rig.once
+        return
+    engine = open_engine(case)
+    try:
+        yield engine, sync_once(case.operation, engine)
     finally:
         engine.dispose()
 
@@ -104,15 +115,24 @@ def _in_threads(once: Once, workers: int, each: int) -> Sample:
 
 
 async def _async_batch(case: Case, size: Size, inspect: Inspect) -> list[Sample]:
-    engine = await open_async_engine(case)
-    try:
-        once = async_once(case.operation, engine)
+    async with _open_async(case) as (subject, once):
         await _repeat_async(once, WARM_UP)
         samples = [
             await _async_slice(once, case.workers, max(1, size.count // case.workers)) for _ in range(size.slices)
         ]
-        inspect(engine.sync_engine)
+        inspect(subject)
         return samples
+
+
+@asynccontextmanager
+async def _open_async(case: Case) -> AsyncIterator[tuple[Any, AsyncOnce]]:
+    if not case.on_engine:
+        async with open_async_rig(case) as rig:
+            yield rig, rig.once
+        return
+    engine = await open_async_engine(case)
+    try:
+        yield engine.sync_engine, async_once(case.operation, engine)
     finally:
         await engine.dispose()
 

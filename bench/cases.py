@@ -1,4 +1,5 @@
-"""What is measured: operations on engines, each on SQLite in memory or on PostgreSQL, sync or async."""
+"""What is measured: operations on engines, each on SQLite in memory or on PostgreSQL, sync or async; and what
+``bench.rigs`` has beside engines."""
 
 from __future__ import annotations
 
@@ -16,6 +17,17 @@ CHECKOUT = "checkout, checkin"
 SELECT = "connect, select 1, close"
 ORM = "ORM Session read"
 OPERATIONS = (CHECKOUT, SELECT, ORM)
+GETCONN = "getconn, putconn"
+ACQUIRE = "acquire, release"
+GQL = "query"
+REQUEST = "request without a lease"
+SPANS = {
+    0.0: f"{CHECKOUT} in a span, none sampled",
+    0.01: f"{CHECKOUT} in a span, 1 % sampled",
+    1.0: f"{CHECKOUT} in a sampled span",
+}
+"""By the share of spans that are sampled."""
+BESIDE_ENGINES = (GETCONN, ACQUIRE, GQL, REQUEST, *SPANS.values())
 SQLITE = {False: "sqlite://", True: "sqlite+aiosqlite://"}
 ONE = text("select 1")
 
@@ -56,6 +68,11 @@ class Case:
         kind = "task" if self.is_async else "thread"
         return f"{self.workers} {kind}" + ("s" if self.workers > 1 else "")
 
+    @property
+    def on_engine(self) -> bool:
+        """Tell whether it is an operation on a SQLAlchemy engine, with nothing around it."""
+        return self.operation not in BESIDE_ENGINES
+
     def __str__(self) -> str:
         return f"{self.operation} · {self.database} · {self.workers_text}"
 
@@ -66,6 +83,21 @@ def cases(postgres_urls: dict[bool, str], workers: tuple[int, ...] = (1, 8)) -> 
     for is_async, url in postgres_urls.items():
         operations = OPERATIONS if is_async else (SELECT, ORM)
         found += [Case(op, url, is_async, n) for op in operations for n in workers]
+    return found
+
+
+def cases_beside(postgres: str | None, graphql: str | None) -> list[Case]:
+    """List what is measured beside engines; ``postgres`` and ``graphql`` are URLs of servers, None where none runs."""
+    found = [Case(operation, SQLITE[False], False, 1) for operation in SPANS.values()]
+    found += [Case(REQUEST, "http+wsgi://", False, 1), Case(REQUEST, "http+asgi://", True, 1)]
+    if postgres is not None:
+        pool, asyncpg = (
+            sqlalchemy.make_url(postgres).set(drivername=f"postgresql+{name}") for name in ("psycopg_pool", "asyncpg")
+        )
+        found += [Case(GETCONN, str(pool), is_async, 1) for is_async in (False, True)]
+        found.append(Case(ACQUIRE, str(asyncpg), True, 1))
+    if graphql is not None:
+        found.append(Case(GQL, graphql, False, 1))
     return found
 
 

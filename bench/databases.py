@@ -1,4 +1,4 @@
-"""The PostgreSQL server that the benchmark starts for itself."""
+"""The servers that the benchmark starts for itself."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def postgres_urls(wanted: bool) -> Iterator[dict[bool, str]]:
 
     with postgres() as server:
         yield {is_async: server.url(driver) for is_async, driver in DRIVERS.items() if _installed(driver)}
+
+
+@contextmanager
+def graphql_url(wanted: bool) -> Iterator[str | None]:
+    """Run a GraphQL server and give its URL; None where it is not wanted."""
+    if not wanted:
+        yield None
+        return
+    from tests.servers.graphql import graphql
+
+    with graphql() as server:
+        yield f"graphql+requests://{server.host}:{server.port}/{server.database}"
 
 
 def _installed(driver: str) -> bool:

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 LIBRARIES = (
-    "SQLAlchemy", "greenlet", "aiosqlite", "psycopg", "asyncpg", "prometheus-client",
-    "opentelemetry-sdk", "opentelemetry-instrumentation-sqlalchemy",
+    "SQLAlchemy", "greenlet", "aiosqlite", "psycopg", "psycopg-pool", "asyncpg", "gql", "starlette", "Flask",
+    "prometheus-client", "opentelemetry-sdk", "opentelemetry-instrumentation-sqlalchemy",
 )  # fmt: skip
 
 

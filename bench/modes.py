@@ -6,13 +6,14 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
-from typing import Any
 
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, QueuePool
 
+from bench import tracing
 from bench.batch import Inspect
+from bench.cases import Case
+from bench.rigs import Rig
 
 BARE = "bare"
 EMPTY = "empty listeners"
@@ -109,11 +110,40 @@ def poolwatch() -> Iterator[Inspect]:
 
 
 @contextmanager
+def rig_bare() -> Iterator[Inspect]:
+    """Run a rig with nothing attached."""
+    yield _check_rig_bare
+
+
+def _check_rig_bare(rig: Rig) -> None:
+    if rig.watched():
+        raise ModeError("bare run of something that is hooked")
+
+
+@contextmanager
+def rig_poolwatch() -> Iterator[Inspect]:
+    """Run a rig with poolwatch complete, and check that its hook is in place and that none has failed."""
+    from poolwatch.watch import install
+
+    watch = install()
+
+    def check(rig: Rig) -> None:
+        errors = watch.snapshot().process.hook_errors
+        if errors or not rig.watched():
+            raise ModeError(f"watched run without its hook: {errors or 'not in place'}")
+
+    try:
+        yield check
+    finally:
+        watch.uninstall()
+
+
+@contextmanager
 def otel(sampled: bool) -> Iterator[Inspect]:
     """Run with OpenTelemetry's SQLAlchemy instrumentation, its SDK, and an exporter that drops every span."""
     # By name: the environment in which the types are checked does not have it.
     instrumentor = importlib.import_module(OTEL_MODULE).SQLAlchemyInstrumentor()
-    instrumentor.instrument(tracer_provider=_tracer_provider(sampled), meter_provider=_meter_provider())
+    instrumentor.instrument(tracer_provider=tracing.tracer_provider(sampled), meter_provider=tracing.meter_provider())
     try:
         yield _check_otel
     finally:
@@ -125,31 +155,6 @@ def _check_otel(engine: Engine) -> None:
         raise ModeError("OpenTelemetry did not instrument the engine")
 
 
-@cache
-def _tracer_provider(sampled: bool) -> Any:
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
-
-    class Dropping(SpanExporter):
-        """Takes spans and forgets them: what an exporter sends is not the instrumentation's cost."""
-
-        def export(self, spans: Any) -> Any:
-            return SpanExportResult.SUCCESS
-
-    provider = TracerProvider(sampler=ALWAYS_ON if sampled else ALWAYS_OFF)
-    provider.add_span_processor(BatchSpanProcessor(Dropping()))
-    return provider
-
-
-@cache
-def _meter_provider() -> Any:
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-
-    return MeterProvider([InMemoryMetricReader()])
-
-
 def modes() -> dict[str, Mode]:
     """Give the modes that can run in this interpreter, the baselines first."""
     found: dict[str, Mode] = {BARE: bare, EMPTY: empty_listeners, POOLWATCH: poolwatch}
@@ -157,6 +162,11 @@ def modes() -> dict[str, Mode]:
         found[OTEL] = lambda: otel(sampled=False)
         found[OTEL_SAMPLED] = lambda: otel(sampled=True)
     return found
+
+
+def modes_of(case: Case) -> dict[str, Mode]:
+    """Give the modes in which a case is measured: what is beside engines has no listeners to compare with."""
+    return modes() if case.on_engine else {BARE: rig_bare, POOLWATCH: rig_poolwatch}
 
 
 def has_otel() -> bool:

@@ -27,6 +27,10 @@ was. Additions much smaller than that are noise. `wall` is the wall-clock time o
 * *OpenTelemetry*: its SQLAlchemy instrumentation with the SDK, a metric reader and an exporter that drops
   its spans; it runs on SQLAlchemy 2.0 only.
 
+The drivers' own pools lend one connection; `acquire, release` of asyncpg resets it on the server. A `query` goes over
+HTTP to a GraphQL server on loopback. A `request without a lease` is what the hook of the framework adds to a request of
+Starlette (asgi) or Flask (wsgi) that takes no connection. A span is current while a connection is checked out.
+
 SQLite is in memory; every operation of a thread runs 20 frames deep.
 """
 
@@ -37,17 +41,18 @@ def page(sections: Sequence[str]) -> str:
     return "\n\n".join(["# Benchmark", HOW.rstrip(), where, *sections]) + "\n"
 
 
-def speed_section(versions: str, results: Sequence[Result]) -> str:
-    """Give one interpreter's table of operations."""
+def speed_section(title: str, results: Sequence[Result]) -> str:
+    """Give one table of operations; all its results have the same modes."""
     modes = list(results[0].samples)
     others = [mode for mode in modes if mode != BARE]
     head = ["operation", "database", "by", "bare", *(f"+ {mode}" for mode in others), *_factor_heads(modes)]
     rows = [_speed_row(result, others) for result in results]
-    return f"## {versions}\n\n" + _table(head, rows)
+    return f"## {title}\n\n" + _table(head, rows)
 
 
 def _factor_heads(modes: Sequence[str]) -> list[str]:
-    heads = ["times empty", "wall"] if POOLWATCH in modes else []
+    heads = ["times empty"] if {EMPTY, POOLWATCH} <= set(modes) else []
+    heads += ["wall"] if POOLWATCH in modes else []
     return heads + (["less than OpenTelemetry"] if {OTEL, POOLWATCH} <= set(modes) else [])
 
 
@@ -55,8 +60,10 @@ def _speed_row(result: Result, others: Sequence[str]) -> list[str]:
     case = result.case
     cells = [case.operation, case.database, case.workers_text, _figure(result.low(BARE), result.spread(BARE))]
     cells += ["+ " + _figure(result.added(mode), result.spread(mode)) for mode in others]
+    if {EMPTY, POOLWATCH} <= set(others):
+        cells.append(_factor(times_empty(result), result))
     if POOLWATCH in others:
-        cells += [_factor(times_empty(result), result), f"{result.wall(POOLWATCH) * 1e6:.1f}"]
+        cells.append(f"{result.wall(POOLWATCH) * 1e6:.1f}")
     if {OTEL, POOLWATCH} <= set(others):
         cells.append(f"{times_less(result):.0f} x")
     return cells

@@ -20,9 +20,9 @@ from pathlib import Path
 from bench import machine
 from bench.batch import Sample
 from bench.budgets import judged
-from bench.cases import Case, cases
-from bench.databases import postgres_urls
-from bench.modes import modes
+from bench.cases import Case, cases, cases_beside
+from bench.databases import graphql_url, postgres_urls
+from bench.modes import has_otel, modes_of
 from bench.progress import Progress
 from bench.rounds import FULL, QUICK, Plan, Result, run_case
 
@@ -40,8 +40,11 @@ class Speed:
 
 def run_speed(quick: bool, only: str, with_postgres: bool) -> Speed:
     """Measure every case whose name has ``only`` in it, in every mode this interpreter has."""
-    with postgres_urls(with_postgres) as urls:
-        wanted = [case for case in cases(urls, (1,) if quick else (1, 8)) if only in str(case)]
+    with postgres_urls(with_postgres) as urls, graphql_url(not has_otel()) as graphql:
+        found = cases(urls, (1,) if quick else (1, 8))
+        if not has_otel():  # the other environment has SQLAlchemy's instrumentation alone
+            found += cases_beside(urls.get(False), graphql)
+        wanted = [case for case in found if only in str(case)]
         gc.freeze()  # so that the collection before each batch looks at that batch's own objects
         return Speed(machine.versions(), _run(wanted, QUICK if quick else FULL))
 
@@ -52,7 +55,7 @@ def _run(wanted: Sequence[Case], plan: Plan) -> list[Result]:
     results = []
     for case, each in plans.items():
         progress.label(str(case))
-        results.append(run_case(case, modes(), each, progress.tick))
+        results.append(run_case(case, modes_of(case), each, progress.tick))
     progress.close()
     return results
 
