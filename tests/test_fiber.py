@@ -33,17 +33,6 @@ def forget() -> Iterator[None]:
 
 
 @pytest.fixture
-def watch() -> Iterator[poolwatch.Watch]:
-    """Install with a watcher that looks when told; nothing may have failed in the end."""
-    installed = poolwatch.install(interval=60)
-    try:
-        yield installed
-        assert installed.snapshot().process.hook_errors == {}
-    finally:
-        installed.uninstall()
-
-
-@pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """Give an engine on a file with one connection."""
     engine = create_engine(f"sqlite:///{tmp_path}/shop.db", pool_size=1, max_overflow=0, pool_timeout=0.1)
@@ -190,7 +179,7 @@ def test_session(watch: poolwatch.Watch, engine: Engine) -> None:
     remedied(watch)
 
 
-async def use_async(engine: Any, end: str) -> None:
+async def use_async(engine: Any, end: str, used: asyncio.Event) -> None:
     async with poolwatch.fiber():
         if end == "session":
             KEPT.append(AsyncSession(engine))
@@ -198,6 +187,7 @@ async def use_async(engine: Any, end: str) -> None:
         else:
             KEPT.append(await engine.connect())
             await KEPT[-1].execute(text("select 1"))
+        used.set()
         if end == "fails":
             raise ZeroDivisionError
         if end == "cancelled":
@@ -211,9 +201,11 @@ def test_async_engine(watch: poolwatch.Watch, postgres: Server, end: str, driver
 
     async def main() -> None:
         engine = create_async_engine(postgres.url(driver), pool_size=1, max_overflow=0, pool_timeout=1)
-        task = asyncio.create_task(use_async(engine, end))
-        await asyncio.sleep(0.2)
-        task.cancel()
+        used = asyncio.Event()
+        task = asyncio.create_task(use_async(engine, end, used))
+        await used.wait()
+        if end == "cancelled":
+            task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         async with engine.connect() as connection:

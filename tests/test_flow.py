@@ -193,6 +193,17 @@ def test_numbers(watch: poolwatch.Watch, engine: Engine) -> None:
     assert totals["wait_seconds_total"] == 0
 
 
+def test_a_flow_is_counted_once(watch: poolwatch.Watch, engine: Engine) -> None:
+    """A lease that comes back after its flow was counted adds to it, and is no second flow."""
+    with poolwatch.scope("report"):
+        kept = engine.connect()
+        engine.connect().close()
+    for totals in ({"flows_total": 1, "leases_total": 1}, {"flows_total": 1, "leases_total": 2}):
+        (told,) = watch.report()["scopes"]
+        assert {name: told[name] for name in totals} == totals
+        kept.close()
+
+
 def test_waits_are_counted(watch: poolwatch.Watch, tmp_path: Path) -> None:
     """The time a flow waits for a pool is its own, not that of who holds."""
     options = {"check_same_thread": False}
@@ -230,7 +241,7 @@ def test_uninstall_leaves_nothing() -> None:
     states = watch.report()["processes"][0]["hooks"]
     watch.uninstall()
     assert ([dict(vars(part)) for part in parts], [len(signal.receivers) for signal in signals]) == before
-    assert flow.trace_id is None
+    assert flow.current_trace is None
     assert {state for state in states.values() if state not in {"hooked", "not imported"}} == set()
 
 

@@ -35,10 +35,11 @@ def shop():
 """
 
 
-def run(body: str, folder: Path) -> list[str]:
+def run(body: str, folder: Path, *flags: str) -> list[str]:
     """Run a program that forks; gives the lines printed by both processes."""
     program = _HEAD + textwrap.dedent(body)
-    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, *flags, "-c", program]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     return done.stdout.splitlines()
@@ -82,17 +83,26 @@ def test_using_an_inherited_connection_is_found(tmp_path: Path) -> None:
 
 
 def test_fork_with_threads_at_work(tmp_path: Path) -> None:
-    """Forks while other threads check out and in, and the watcher looks, leave no lock behind in any child."""
+    """Forks while other threads check out and in, and the watcher looks, leave no lock behind in any child.
+
+    The threads open nothing and run nothing meanwhile: a fork amid that leaves SQLite's own locks behind.
+    """
     printed = run(
         """
         stop = threading.Event()
+        opened = threading.Barrier(4)
         def work():
+            with engine.connect():
+                opened.wait()
+            opened.wait()
             while not stop.is_set():
-                with engine.connect() as connection:
-                    connection.execute(text("select 1"))
+                with engine.connect():
+                    pass
         threads = [threading.Thread(target=work) for _ in range(3)]
         for thread in threads:
             thread.start()
+        opened.wait()
+        opened.wait()
         def child():
             other = create_engine("sqlite://")
             with other.connect() as connection:
@@ -106,5 +116,53 @@ def test_fork_with_threads_at_work(tmp_path: Path) -> None:
         print(kinds(), watch.snapshot().process.hook_errors)
         """,
         tmp_path,
+        "-Wignore:This process:DeprecationWarning",  # the host's own threads
     )
     assert printed == ["[] {}"]
+
+
+def test_fork_without_a_warning_and_all_goes_on(tmp_path: Path) -> None:
+    """Python has no thread of ours to warn of, and afterwards server and watcher work again in the parent."""
+    printed = run(
+        """
+        import gc, urllib.request
+        watch.uninstall()
+        gc.disable()
+        watch = poolwatch.install(interval=0.02, serve="127.0.0.1:0")
+        for _ in range(3):
+            in_child(lambda: None)
+            print(urllib.request.urlopen(watch._server.url + "healthz", timeout=30).read())
+        engine.connect()
+        until = time.monotonic() + 30
+        while not watch.snapshot().findings and time.monotonic() < until:
+            time.sleep(0.01)
+        print([f.kind for f in watch.snapshot().findings])
+        engine.dispose()
+        watch.uninstall()
+        print(os.fork.__name__, type(os.fork).__name__)
+        """,
+        tmp_path,
+        "-Werror",
+    )
+    assert printed == ["b'ok\\n'"] * 3 + ["['leak.collected']", "fork builtin_function_or_method"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python warns of forks with threads from 3.12 on")
+def test_warning_of_the_hosts_threads_is_the_hosts(tmp_path: Path) -> None:
+    """The warning of a fork beside the host's own threads names the host's line, as without poolwatch."""
+    printed = run(
+        """
+        import warnings
+        over = threading.Event()
+        thread = threading.Thread(target=over.wait)
+        thread.start()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            in_child(lambda: None)
+        over.set()
+        thread.join()
+        print([(warning.filename, "multi-threaded" in str(warning.message)) for warning in caught])
+        """,
+        tmp_path,
+    )
+    assert printed == ["[('<string>', True)]"]

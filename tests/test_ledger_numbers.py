@@ -113,6 +113,7 @@ def test_holders_are_of_the_pool_that_is_empty(tmp_path: Path, watch: poolwatch.
     (finding,) = watch.findings()
     assert len(finding.lease["holders"]) == 1
     detached.close()
+    old.detach()  # its pool is gone and would not close it
     old.close()
     engine.dispose()
 

@@ -332,6 +332,7 @@ def test_gevent(tmp_path: Path) -> None:
         real_sleep(0.5)  # the hub is blocked: no greenlet runs
         print(watch._watcher.cpu_seconds > looks, [f.kind for f in watch.snapshot().findings])
         kept.pop().close()
+        engine.dispose()
         """,
         tmp_path,
     )
@@ -357,6 +358,7 @@ def test_after_fork(tmp_path: Path) -> None:
             os.waitpid(pid, 0)
             (lease,) = watch.snapshot().leases
             print(lease.owner.pid == os.getpid(), lease.owner.thread, lease.owner.alive)
+        engine.dispose()
         """,
         tmp_path,
     )
@@ -368,8 +370,8 @@ def test_at_exit(tmp_path: Path) -> None:
     printed = run(
         """
         import atexit, poolwatch
-        from sqlalchemy import create_engine
-        engine = create_engine("sqlite:///shop.db")
+        from sqlalchemy import NullPool, create_engine
+        engine = create_engine("sqlite:///shop.db", poolclass=NullPool)
         watch = poolwatch.install()
         class Late:
             def __del__(self):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from greenlet import greenlet
 from psycopg_pool import ConnectionPool
@@ -22,17 +23,6 @@ import poolwatch
 from poolwatch.errors import CrossingError
 from poolwatch.senses import marks
 from tests.servers import Server
-
-
-@pytest.fixture
-def watch() -> Iterator[poolwatch.Watch]:
-    """Install with a watcher that looks when told; nothing may have failed in the end."""
-    installed = poolwatch.install(interval=60)
-    try:
-        yield installed
-        assert installed.snapshot().process.hook_errors == {}
-    finally:
-        installed.uninstall()
 
 
 @pytest.fixture
@@ -211,6 +201,22 @@ def test_async_engine(watch: poolwatch.Watch, postgres: Server) -> None:
     async def select(engine: Any) -> None:
         async with engine.connect() as connection:
             await connection.execute(text("select 1"))
+
+    asyncio.run(main())
+    assert len(routes(watch)) == 1
+
+
+def test_asyncpg_pool(watch: poolwatch.Watch, postgres: Server) -> None:
+    """A pool of asyncpg is judged at every acquire, also while it has idle connections."""
+
+    async def main() -> None:
+        async with asyncpg.create_pool(postgres.url("asyncpg").replace("+asyncpg", ""), min_size=1) as pool:
+            poolwatch.tag(pool, role="primary")
+            with poolwatch.connected_to(role="primary"):
+                await pool.fetchval("select 1")
+            assert routes(watch) == []
+            with poolwatch.connected_to(role="replica"):
+                await pool.fetchval("select 1")
 
     asyncio.run(main())
     assert len(routes(watch)) == 1

@@ -47,7 +47,10 @@ def busy(execute: Any) -> threading.Thread:
     """Execute something slow on a thread named sleeper; gives it once it is at it."""
     thread = threading.Thread(target=lambda: execute(text("select pg_sleep(0.5)")), name="sleeper")
     thread.start()
-    time.sleep(0.2)
+    watch, deadline = poolwatch.installed(), time.monotonic() + 30
+    while watch is not None and not any(lease.conn.inside for lease in watch.leases_out()):
+        assert time.monotonic() < deadline, "nobody executes"
+        time.sleep(0.005)
     return thread
 
 

@@ -114,7 +114,9 @@ def test_nothing_is_left(tmp_path: Path) -> None:
         assert listeners() != before[1]
         assert threads() > running
         work(engine)
-        work(create_engine(f"sqlite:///{tmp_path}/shop.db"))
+        later = create_engine(f"sqlite:///{tmp_path}/shop.db")
+        work(later)
+        later.dispose()
         watch.findings()
         watch.uninstall()
         assert {k: v for k, v in attributes().items() if before[0].get(k) is not v and before[0].get(k) != v} == {}

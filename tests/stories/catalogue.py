@@ -6,15 +6,14 @@ import os
 
 from tests.stories.correct import CORRECT
 from tests.stories.crossings import CROSSINGS
-from tests.stories.drivers import DRIVERS
 from tests.stories.fibers import FIBERS
 from tests.stories.frameworks import FRAMEWORKS
 from tests.stories.leaks import LEAKS
+from tests.stories.libraries import LIBRARIES
 from tests.stories.story import Story
-from tests.stories.transports import TRANSPORTS
 from tests.stories.waits import WAITS
 
-ALL: tuple[Story, ...] = (*LEAKS, *CROSSINGS, *WAITS, *CORRECT, *DRIVERS, *TRANSPORTS, *FRAMEWORKS, *FIBERS)
+ALL: tuple[Story, ...] = (*LEAKS, *CROSSINGS, *WAITS, *CORRECT, *LIBRARIES, *FRAMEWORKS, *FIBERS)
 
 
 def _one_a_program(stories: tuple[Story, ...]) -> tuple[Story, ...]:

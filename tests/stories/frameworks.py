@@ -40,4 +40,5 @@ FRAMEWORKS: tuple[Story, ...] = (
     *told("web_flask_clean", FILE),
     *told("web_celery_leaks", FILE, _left(r"^shop\.ship$"), twin="web_celery_clean"),
     *told("web_celery_clean", FILE),
+    *told("web_celery_threads_clean", FILE),
 )

@@ -117,6 +117,7 @@ _HOLDS = (
     *told("long_report_clean", SYNC_SERVERS, options=OVERDUE),
     *told("long_report_async_clean", ASYNC_SERVERS, options=OVERDUE),
     *told("busy_batch_clean", f"{FILE} {PG}", options=OVERDUE),
+    *told("raw_cursor_busy_clean", SYNC_SERVERS, options=OVERDUE),
     *told(
         "idle_in_transaction",
         SYNC,
@@ -136,4 +137,19 @@ _HOLDS = (
     *told("long_transaction_busy_clean", SYNC_SERVERS, options=IN_TRANSACTION),
 )
 
-LEAKS: tuple[Story, ...] = (*_SESSIONS, *_THREADS, *_DROPPED, *_TASKS, *_GREENLETS, *_PROCESSES, *_HOLDS)
+RISING = "--interval 0.05 --floor-window 0.3 --floor-steps 4"
+
+_DRIFTS = (
+    *told(
+        "slow_leak",
+        f"{FILE} {PG}",
+        Expected("drift.rising_floor", "MainThread", "suspected", "open", 1),
+        Expected("leak.process_ended", "MainThread", "proved", count=8),
+        options=RISING,
+        twin="slow_leak_clean",
+    ),
+    *told("slow_leak_clean", f"{FILE} {PG}", options=RISING),
+    *told("consumers_clean", f"{PG} {FILE}", options=RISING),
+)
+
+LEAKS: tuple[Story, ...] = (*_SESSIONS, *_THREADS, *_DROPPED, *_TASKS, *_GREENLETS, *_PROCESSES, *_HOLDS, *_DRIFTS)

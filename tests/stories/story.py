@@ -69,3 +69,9 @@ def told(
         Story(f"{program}[{database}]", program, database, tuple(options.split()), expected, twin, min_python, exit)
         for database in databases.split()
     )
+
+
+def clean(programs: str, databases: str, options: str = "") -> tuple[Story, ...]:
+    """Tell of correct programs (names without ``_clean``, spaces between), each on each of the databases."""
+    names = [f"{program}_clean" for program in programs.split()]
+    return tuple(story for name in names for story in told(name, databases, options=options))

@@ -42,7 +42,7 @@ def pytest_runtest_setup() -> None:
 
     from poolwatch.hooks.sqlalchemy import pools
 
-    if not event.contains(Pool, "checkout", pools.checkout):
+    if not event.contains(Pool, "connect", pools.connect):
         _count()
         _watch = poolwatch.install(interval=0.02, grace=0)
 

@@ -19,7 +19,7 @@ async def use(pool: AsyncConnectionPool) -> None:
 async def stop(pool: AsyncConnectionPool) -> None:
     try:
         await pool.close(timeout=0.5)  # <- site
-    except Exception:
+    except (Exception, asyncio.CancelledError):  # which it is depends on the version of Python
         pass
 
 
