@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make test` works from a bare clone on a fresh Debian or Ubuntu.
 .DEFAULT_GOAL := help
-.PHONY: help test lint demo bench stories upstream fmt matrix servers clean
+.PHONY: help test lint demo bench stories upstream load draw fmt matrix servers clean
 
 BIN := .venv/bin
 
@@ -30,6 +30,12 @@ stories: .venv/stamp servers  ## run every leak story on each of its databases; 
 upstream: .venv/stamp  ## run SQLAlchemy's own tests bare and under poolwatch, and compare
 	@tests/upstream/run.sh
 
+load: .venv/stamp  ## serve 10,000 requests in each framework, and compare what was counted
+	@$(BIN)/python -m tests.load
+
+draw: .venv/stamp servers  ## draw the dashboards with Grafana's front-end libraries (Node.js, 500 MB)
+	@scripts/draw-dashboards
+
 fmt: .venv/stamp  ## format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -38,7 +44,7 @@ matrix: servers  ## run the fast tests on every Python from 3.10 to 3.13 that is
 	@scripts/matrix
 
 clean:  ## remove the virtual environments and caches
-	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .grafana build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 servers:
 	@scripts/install-servers
