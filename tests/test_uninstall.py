@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 from sqlalchemy.pool import Pool, QueuePool
 
 import poolwatch
+from poolwatch.native import with_collector_paused
 
 
 def _family(root: type) -> Iterator[type]:
@@ -136,6 +137,7 @@ def test_nothing_is_left_where_sqlalchemy_comes_later(tmp_path: Path) -> None:
 import sys
 before = list(sys.meta_path)
 import poolwatch
+from poolwatch.native import with_collector_paused
 watch = poolwatch.install()
 assert "sqlalchemy" not in sys.modules
 assert sys.meta_path != before
@@ -237,3 +239,22 @@ def test_listener_of_the_application_stays(tmp_path: Path) -> None:
     finally:
         event.remove(Pool, "checkout", checkout)
         QueuePool._do_get = getattr(ours, "__wrapped__")  # noqa: B009
+
+
+def test_the_hosts_collector_is_the_hosts() -> None:
+    """What the host says to ``gc`` while the watcher looks holds afterwards, and what it does not say stays."""
+    before = gc.get_threshold()
+    with_collector_paused(gc.disable)
+    try:
+        assert not gc.isenabled()
+        assert gc.get_threshold() == before
+        with_collector_paused(gc.enable)
+        assert gc.isenabled()
+        with_collector_paused(lambda: gc.set_threshold(500, 5, 5))
+        assert gc.get_threshold() == (500, 5, 5)
+    finally:
+        gc.set_threshold(*before)
+        gc.enable()
+    with_collector_paused(lambda: None)
+    assert gc.isenabled()
+    assert gc.get_threshold() == before

@@ -46,19 +46,23 @@ def wait_for_end_of(native_id: int) -> None:
 
 
 def with_collector_paused(call: Callable[[], object]) -> None:
-    """Call with the cyclic collector off, so that it does not run the application's finalizers in this thread.
+    """Call while the cyclic collector rests: it would run the application's finalizers in this thread.
 
-    The switch is the process's: for the milliseconds of the call nobody collects. Nothing that the collector tracks
-    is made here before it is off or after it is on again.
+    The switch is the process's: for the milliseconds of the call nobody collects. It is the threshold, because what
+    the host says to ``gc.disable`` and ``gc.enable`` meanwhile must hold afterwards. ``gc.disable`` itself is for the
+    instant in which the threshold is read, which makes a tuple, and that could begin a collection.
     """
     on = gc.isenabled()
+    gc.disable()
+    before = gc.get_threshold()
+    gc.set_threshold(0, *before[1:])
     if on:
-        gc.disable()
+        gc.enable()
     try:
         call()
     finally:
-        if on:
-            gc.enable()
+        if gc.get_threshold()[0] == 0:  # else the host has set its own
+            gc.set_threshold(*before)
 
 
 class Alarm:

@@ -37,7 +37,7 @@ def build(place: Path, names: Iterable[str]) -> None:
         _bring(place, Path(path))
     shutil.copytree("/etc", place / "etc", symlinks=True)
     for folder in ("run", "tmp", "var/tmp"):
-        (place / folder).mkdir(parents=True)
+        (place / folder).mkdir(parents=True, exist_ok=True)
         (place / folder).chmod(0o1777)
     (place / "etc" / "hosts").write_text(f"127.0.0.1 localhost {' '.join(names)}\n")
     with (place / "etc" / "passwd").open("a") as users:
