@@ -1,6 +1,6 @@
 """Waits for an empty pool, which no event tells of: ``QueuePool._do_get`` is wrapped.
 
-Where the pool has something to give, the wrapper asks two attributes and steps aside.
+Where the pool has something to give, the wrapper asks three attributes and steps aside.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.util.queue import Queue
 
 from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard
@@ -25,8 +26,10 @@ def install(ledger: Ledger, guard: Guard) -> None:
     original = QueuePool._do_get
 
     def _do_get(self: Any) -> Any:
-        if -1 < self._max_overflow <= self._overflow and not self._pool.qsize():
-            return _wait(self)
+        if -1 < self._max_overflow <= self._overflow:
+            queue = self._pool
+            if not queue.queue if type(queue) is Queue else queue.empty():  # SQLAlchemy's own without its lock
+                return _wait(self)
         return original(self)
 
     def _wait(pool: Any) -> Any:
