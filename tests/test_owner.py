@@ -131,7 +131,8 @@ def test_lowlevel_thread(taken: Taken) -> None:
     assert done.wait(5)
     owner = ended(taken)
     assert (owner.kind, owner.alive) == ("thread", False)
-    assert str(owner.thread_id) in owner.thread
+    # Python may still list the dummy of an earlier thread that had the same number
+    assert str(owner.thread_id) in owner.thread or owner.thread.startswith("Dummy-")
 
 
 def test_foreign_thread(taken: Taken) -> None:
