@@ -14,7 +14,7 @@ from bench.rounds import Plan, Result, run_case
 
 pytestmark = pytest.mark.alone
 
-ROOM = 1.5
+ROOM = 1.75
 """For noise: on a quiet machine the figures are at the budgets (docs/benchmark.md)."""
 SCRAPE_ROOM = 2.5
 """Of its 50 ms a scrape takes most on a quiet machine; a neighbour doubles it."""
