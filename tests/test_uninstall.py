@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 from sqlalchemy.pool import Pool, QueuePool
 
 import poolwatch
-from poolwatch.native import with_collector_paused
+from poolwatch.native import let_collector_go_on, with_collector_paused
 
 
 def _family(root: type) -> Iterator[type]:
@@ -137,7 +137,7 @@ def test_nothing_is_left_where_sqlalchemy_comes_later(tmp_path: Path) -> None:
 import sys
 before = list(sys.meta_path)
 import poolwatch
-from poolwatch.native import with_collector_paused
+from poolwatch.native import let_collector_go_on, with_collector_paused
 watch = poolwatch.install()
 assert "sqlalchemy" not in sys.modules
 assert sys.meta_path != before
@@ -251,6 +251,10 @@ def test_the_hosts_collector_is_the_hosts() -> None:
         with_collector_paused(gc.enable)
         assert gc.isenabled()
         with_collector_paused(lambda: gc.set_threshold(500, 5, 5))
+        assert gc.get_threshold() == (500, 5, 5)
+        meanwhile: list[object] = []
+        with_collector_paused(lambda: meanwhile.extend((gc.get_threshold(), let_collector_go_on(), gc.get_threshold())))
+        assert meanwhile == [(0, 5, 5), None, (500, 5, 5)], "a child that is forked meanwhile collects"
         assert gc.get_threshold() == (500, 5, 5)
     finally:
         gc.set_threshold(*before)

@@ -45,6 +45,10 @@ def wait_for_end_of(native_id: int) -> None:
         sleep(0.001)
 
 
+_thresholds: tuple[int, int, int] | None = None
+"""The collector's, while it rests."""
+
+
 def with_collector_paused(call: Callable[[], object]) -> None:
     """Call while the cyclic collector rests: it would run the application's finalizers in this thread.
 
@@ -52,17 +56,25 @@ def with_collector_paused(call: Callable[[], object]) -> None:
     the host says to ``gc.disable`` and ``gc.enable`` meanwhile must hold afterwards. ``gc.disable`` itself is for the
     instant in which the threshold is read, which makes a tuple, and that could begin a collection.
     """
+    global _thresholds
     on = gc.isenabled()
     gc.disable()
-    before = gc.get_threshold()
-    gc.set_threshold(0, *before[1:])
+    _thresholds = gc.get_threshold()
+    gc.set_threshold(0, *_thresholds[1:])
     if on:
         gc.enable()
     try:
         call()
     finally:
-        if gc.get_threshold()[0] == 0:  # else the host has set its own
-            gc.set_threshold(*before)
+        let_collector_go_on()
+
+
+def let_collector_go_on() -> None:
+    """End the collector's rest; also for a child that was forked while a look took too long to wait for."""
+    global _thresholds
+    before, _thresholds = _thresholds, None
+    if before is not None and gc.get_threshold()[0] == 0:  # else the host has set its own
+        gc.set_threshold(*before)
 
 
 class Alarm:

@@ -23,6 +23,7 @@ from poolwatch.native import (
     Alarm,
     allocate_lock,
     get_native_id,
+    let_collector_go_on,
     start_new_thread,
     wait_for_end_of,
     with_collector_paused,
@@ -91,6 +92,7 @@ class Watcher:
 
     def became_child(self) -> None:
         """Begin anew in a forked child, where the thread does not exist and the lock may be held by nobody."""
+        let_collector_go_on()
         self._lock = allocate_lock()
         self._running = False
         self._began_anew()
