@@ -137,7 +137,7 @@ class Ledger(Pools):
         sums.counts[0 if held <= _FIRST_BOUND else bisect_left(BOUNDS, held)] += 1
 
     def replace(self, conn: Conn, lease: Lease) -> None:
-        """Forget a lease whose connection is lent again: a checkout tried twice, or a connection shared by design."""
+        """Forget a lease that nobody got, or whose connection is lent again; one shared by design is given back."""
         if conn.pool.shared and not lease.collected:
             self.give_back(conn, lease)
         else:

@@ -1,4 +1,4 @@
-"""Leases: what lends a connection and what takes it back is wrapped, which costs a third of two event listeners."""
+"""Leases: what lends a connection and what takes it back is wrapped, which costs less than listening to two events."""
 
 from __future__ import annotations
 

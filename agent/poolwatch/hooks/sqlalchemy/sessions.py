@@ -37,9 +37,9 @@ def install(ledger: Ledger, guard: Guard) -> None:
     event.listen(Session, "after_begin", after_begin)
     guard.add(_HOOK, lambda: event.remove(Session, "after_begin", after_begin))
     for name in _SESSION_METHODS:
-        patch(guard, _HOOK, Session, name, _watched(getattr(Session, name)))
+        patch(guard, _HOOK, Session, name, _watched(getattr(Session, name), False))
     for name in _TRANSACTION_METHODS:
-        patch(guard, _HOOK, SessionTransaction, name, _watched_for_session(getattr(SessionTransaction, name)))
+        patch(guard, _HOOK, SessionTransaction, name, _watched(getattr(SessionTransaction, name), True))
 
 
 def after_begin(session: Any, transaction: Any, connection: Any) -> None:
@@ -52,21 +52,9 @@ def after_begin(session: Any, transaction: Any, connection: Any) -> None:
         _guard.failed(_HOOK, error)
 
 
-def _watched(original: Any) -> Any:
+def _watched(original: Any, of_transaction: bool) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _enter(self):
-            return original(self, *args, **kwargs)
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            _inside.pop(id(self), None)
-
-    return method
-
-
-def _watched_for_session(original: Any) -> Any:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        session = self.session
+        session = self.session if of_transaction else self
         if not _enter(session):
             return original(self, *args, **kwargs)
         try:
