@@ -54,7 +54,7 @@ def _speed_pages(speed: Speed) -> list[str]:
     engines = [result for result in speed.results if result.case.on_engine]
     beside = [result for result in speed.results if not result.case.on_engine]
     tables = [page.speed_section(speed.versions, engines)] if engines else []
-    tables += [page.speed_section("Drivers, requests and spans", beside)] if beside else []
+    tables += [page.speed_section("Drivers, requests, spans and exporters", beside)] if beside else []
     lines = budgets.judge_speed(speed.results)
     return [*tables, page.budget_section("speed", lines)] if lines else tables
 

@@ -27,7 +27,11 @@ SPANS = {
     1.0: f"{CHECKOUT} in a sampled span",
 }
 """By the share of spans that are sampled."""
-BESIDE_ENGINES = (GETCONN, ACQUIRE, GQL, REQUEST, *SPANS.values())
+SCRAPED = f"{CHECKOUT}, scraped each second"
+SENT = {share: f"{SPANS[share]}, sent by OTLP" for share in (0.01, 1.0)}
+"""By the share of spans that are sampled."""
+EXPORTED = (SCRAPED, *SENT.values())
+BESIDE_ENGINES = (GETCONN, ACQUIRE, GQL, REQUEST, *SPANS.values(), *EXPORTED)
 SQLITE = {False: "sqlite://", True: "sqlite+aiosqlite://"}
 ONE = text("select 1")
 
@@ -98,7 +102,8 @@ def cases_beside(postgres: str | None, graphql: str | None) -> list[Case]:
         found.append(Case(ACQUIRE, str(asyncpg), True, 1))
     if graphql is not None:
         found.append(Case(GQL, graphql, False, 1))
-    return found
+    # last: a MeterProvider once set is the program's for good
+    return found + [Case(operation, SQLITE[False], False, 1) for operation in EXPORTED]
 
 
 def open_engine(case: Case) -> Engine:

@@ -31,6 +31,12 @@ The drivers' own pools lend one connection; `acquire, release` of asyncpg resets
 HTTP to a GraphQL server on loopback. A `request without a lease` is what the hook of the framework adds to a request of
 Starlette (asgi) or Flask (wsgi) that takes no connection. A span is current while a connection is checked out.
 
+Exporters work once a second, so the rows with one are cut into slices of a second, and their figure is the least of few
+slices: all that the watcher and the exporter's threads do is in it, at as many leases a second as one thread can take.
+*Scraped*: `/metrics` of `serve`. *Sent by OTLP*: the metrics and, of sampled traces, a span for each lease, over HTTP;
+what OpenTelemetry's own queue (2048 spans) does not take is dropped, as in any program. Scraper and receiver are
+processes beside, whose CPU time is not counted; bare exports nothing.
+
 SQLite is in memory; every operation of a thread runs 20 frames deep.
 """
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy
 
-from bench import tracing
-from bench.cases import ACQUIRE, CHECKOUT, GETCONN, GQL, REQUEST, SPANS, Case, open_engine
+from bench import exporters, tracing
+from bench.cases import ACQUIRE, CHECKOUT, GETCONN, GQL, REQUEST, SCRAPED, SENT, SPANS, Case, open_engine
 from poolwatch.watch import installed
 
 
@@ -159,11 +159,35 @@ def in_span(share: float) -> Sync:
     return rig
 
 
+@contextmanager
+def scraped(url: str) -> Iterator[Rig]:
+    """Check a connection out while Prometheus scrapes."""
+    engine = open_engine(Case(CHECKOUT, url, False, 1))
+    try:
+        with exporters.scraped() as proof:
+            yield Rig(lambda: engine.pool.connect().close(), proof)
+    finally:
+        engine.dispose()
+
+
+def sent(share: float) -> Sync:
+    """Give the rig of ``in_span`` whose spans and metrics are sent."""
+
+    @contextmanager
+    def rig(url: str) -> Iterator[Rig]:
+        with in_span(share)(url) as plain, exporters.sent() as proof:
+            yield Rig(plain.once, proof)
+
+    return rig
+
+
 SYNC: dict[str, Sync] = {
     GETCONN: getconn,
     GQL: gql_request,
     REQUEST: wsgi_request,
     **{operation: in_span(share) for share, operation in SPANS.items()},
+    SCRAPED: scraped,
+    **{operation: sent(share) for share, operation in SENT.items()},
 }
 ASYNC: dict[str, Async] = {GETCONN: getconn_async, ACQUIRE: acquire, REQUEST: asgi_request}
 

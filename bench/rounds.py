@@ -31,6 +31,10 @@ class Plan:
         """Give the same with so many times the rounds: for figures that are judged."""
         return replace(self, rounds=self.rounds * factor)
 
+    def on_end(self) -> Plan:
+        """Give few slices of a second each, so that what comes once a second is in every one."""
+        return Plan(max(2, self.rounds // 6), max(1, self.slices // 20), 1.0)
+
 
 FULL = Plan(rounds=20, slices=40, slice_seconds=0.0007)
 QUICK = Plan(rounds=5, slices=20, slice_seconds=0.0005)

@@ -20,7 +20,7 @@ from pathlib import Path
 from bench import machine
 from bench.batch import Sample
 from bench.budgets import judged
-from bench.cases import Case, cases, cases_beside
+from bench.cases import EXPORTED, Case, cases, cases_beside
 from bench.databases import graphql_url, postgres_urls
 from bench.modes import has_otel, modes_of
 from bench.progress import Progress
@@ -50,7 +50,7 @@ def run_speed(quick: bool, only: str, with_postgres: bool) -> Speed:
 
 
 def _run(wanted: Sequence[Case], plan: Plan) -> list[Result]:
-    plans = {case: plan.times(3) if judged(case) else plan for case in wanted}
+    plans = {case: _plan(case, plan) for case in wanted}
     progress = Progress(sum(each.rounds for each in plans.values()))
     results = []
     for case, each in plans.items():
@@ -58,6 +58,12 @@ def _run(wanted: Sequence[Case], plan: Plan) -> list[Result]:
         results.append(run_case(case, modes_of(case), each, progress.tick))
     progress.close()
     return results
+
+
+def _plan(case: Case, plan: Plan) -> Plan:
+    if case.operation in EXPORTED:
+        return plan.on_end()
+    return plan.times(3) if judged(case) else plan
 
 
 def run_speed_beside_otel(quick: bool, only: str, with_postgres: bool) -> Speed | None:

@@ -24,6 +24,7 @@ from importlib import metadata
 from pathlib import Path
 
 from bench import machine, series
+from bench.peer import ACCEPT
 from bench.progress import Progress
 from bench.series import Shape
 from poolwatch.collecting.keeper import Keeper
@@ -46,8 +47,6 @@ from poolwatch.spool import Spool
 INSTANCES = 5
 """Of each service."""
 MOST_PROCESSES = 6
-ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
-"""What Prometheus asks for."""
 SCRAPE_INTERVAL = 15
 """Seconds, as in deploy/prometheus/prometheus.yml."""
 _FIGURES = "<!-- figures: python -m bench.spools --write docs/scale.md -->"
@@ -109,12 +108,7 @@ def snapshot(shape: Shape, pid: int) -> Snapshot:
     now = time.time()
     names = [f"db-{number}.internal:5432/orders" for number in range(shape.pools)]
     pools = [_pool(name, pid) for name in names]
-    sites = [
-        SiteTotals(
-            names[number % shape.pools], Site(f"/srv/app/orders/views_{number}.py", number, "get"), 900, 4.5, 2.1
-        )
-        for number in range(shape.sites)
-    ]
+    sites = [_site(number, names) for number in range(shape.sites)]
     scopes = [
         ScopeTotals(f"GET /api/v1/things_{number}/{{id}}", 900, 900, 1, 0.1, 4.5, 2.1) for number in range(shape.scopes)
     ]
@@ -139,6 +133,11 @@ _KINDS = ("leak.scope_ended", "hold.idle", "starvation.exhausted")
 def _finding(kind: str, pool: str, pid: int, now: float) -> Finding:
     site = Site("/srv/app/orders/views_1.py", 1, "get")
     return Finding(kind, "proved", pool, "sqlalchemy", "", "", site, id="1", first_seen=now, last_seen=now, pid=pid)
+
+
+def _site(number: int, pools: list[str]) -> SiteTotals:
+    where = Site(f"/srv/app/orders/views_{number}.py", number, "get")
+    return SiteTotals(pools[number % len(pools)], where, 900, 4.5, 2.1, leases=2 if number < len(pools) else 0)
 
 
 def _pool(name: str, pid: int) -> PoolState:

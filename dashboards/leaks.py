@@ -12,6 +12,7 @@ from dashboards.parts import (
     POOL,
     POOL_LEGEND,
     SITES_ID,
+    WHOLE,
     Panel,
     beside,
     dashboard,
@@ -126,11 +127,19 @@ def _sites() -> list[Panel]:
     held = f"sum by (job, pool, site) (increase(poolwatch_site_use_seconds_total{{{OWN}}}[$__range]))"
     busy = f"sum by (job, pool, site) (increase(poolwatch_site_busy_seconds_total{{{OWN}}}[$__range]))"
     taken = f"sum by (pool, site) (rate(poolwatch_site_checkouts_total{{{OWN}}}[$__rate_interval]))"
+    out = f"sum by (pool, site) (poolwatch_site_leases{{{OWN}}})"
     return [
+        graph(
+            "Leases out now by line",
+            "Leases that are out, of the ten lines that have most. One that rises and never falls leaks.",
+            "short",
+            (f"topk(10, {out} > 0)", SITE_LEGEND),
+            stacked=True,
+        ).span(WHOLE),
         graph(
             "Connections held by site",
             "Connections that each of the ten costliest sites held on average. A lease counts when it has come back: "
-            "what is still out is in the report of its process.",
+            "what is still out is above.",
             "short",
             (f"topk(10, sum by (pool, site) ({HELD}))", SITE_LEGEND),
             stacked=True,

@@ -141,6 +141,13 @@ class Prometheus:
         assert told["data"]["resultType"] == kind
         return list(told["data"]["result"])
 
+    def sites_of_alerts(self) -> set[tuple[str, str]]:
+        """Give the pool and the annotation ``site`` of each alert of the shop that has one."""
+        with urlopen(f"{self._url}alerts", timeout=10) as answer:
+            alerts = json.load(answer)["data"]["alerts"]
+        own = [alert for alert in alerts if alert["labels"]["job"] == "shop" and "site" in alert["annotations"]]
+        return {(alert["labels"]["pool"], alert["annotations"]["site"]) for alert in own}
+
     def report(self) -> dict[str, Any]:
         """Give the shop's own report."""
         with urlopen(f"http://{self.jobs['shop']}/report.json", timeout=10) as answer:
@@ -361,6 +368,18 @@ def test_only_expected_alerts_fire(prometheus: Prometheus) -> None:
     assert firing() <= EXPECTED_ALERTS
 
 
+def test_alerts_name_the_line_that_holds(prometheus: Prometheus) -> None:
+    """Of a pool whose connections do not come back, the alert says which line has them, and how many."""
+    held = {
+        (pool, f"most leases out now: {site} ({many:g})")
+        for (pool, site), many in _by_site(prometheus.report()).items()
+    }
+    alarming = {pool for pool, _ in prometheus.sites_of_alerts()}
+    wanted = {(pool, site) for pool, site in held if pool in alarming}
+    assert wanted
+    wait_until(lambda: wanted <= prometheus.sites_of_alerts(), f"not named: {wanted}")
+
+
 def test_a_correct_shop_shows_no_finding(prometheus: Prometheus) -> None:
     """Before the leaks began there was traffic in every graph of use, and nothing open, late or alarming."""
     told = {panel: prometheus.when_correct[panel] for panel in PANELS}
@@ -404,6 +423,15 @@ def _by_owner(report: dict[str, Any]) -> Told:
     return {(kind,): sum(p["leases_by_owner"].get(kind, 0) for p in _pools(report)) for kind in owners}
 
 
+def _by_site(report: dict[str, Any]) -> Told:
+    out: Counter[tuple[str, ...]] = Counter()
+    for total in report["sites"]:
+        if total["pool"] in QUIET and total["leases"]:
+            place = total["site"]
+            out[total["pool"], f"{place['file']}:{place['line']} {place['function']}"] += total["leases"]
+    return dict(out)
+
+
 LABEL = "db_client_connection_pool_name"
 COMPARED: dict[tuple[str, int], tuple[tuple[str, ...], Callable[[dict[str, Any]], Told]]] = {
     ("Used and idle", 0): ((LABEL,), _of_pools(lambda pool: pool["used"])),
@@ -421,6 +449,7 @@ COMPARED: dict[tuple[str, int], tuple[tuple[str, ...], Callable[[dict[str, Any]]
     ("Open now", 0): (("kind", "grade", "pool"), lambda report: _open(report, "kind", "grade", "pool")),
     ("Findings so far", 0): (("kind", "grade"), _so_far),
     ("Leases by owner", 0): (("owner",), _by_owner),
+    ("Leases out now by line", 0): (("pool", "site"), _by_site),
     ("Leases by instance", 0): ((), lambda report: {(): sum(p["used"] for p in _pools(report))}),
 }
 """Panels, and which of their expressions: the labels and what the report says of them."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Connection, Engine, create_engine, text
 
 import poolwatch
+from poolwatch.export.exposition import encode
+from poolwatch.export.prometheus import Collector
 from poolwatch.model import PoolState
 
 
@@ -116,6 +120,77 @@ def test_holders_are_of_the_pool_that_is_empty(tmp_path: Path, watch: poolwatch.
     old.detach()  # its pool is gone and would not close it
     old.close()
     engine.dispose()
+
+
+def held(watch: poolwatch.Watch) -> dict[str, float]:
+    """Give the leases out now by line, as a scrape shows them."""
+    families = text_string_to_metric_families(encode(Collector(watch.numbers).collect()).decode())
+    found = next(family for family in families if family.name == "poolwatch_site_leases")
+    return {sample.labels["site"].rpartition(" ")[2]: sample.value for sample in found.samples}
+
+
+def forget(engine: Engine) -> Connection:
+    """Take a connection, and give it to somebody who forgets it."""
+    return engine.connect()
+
+
+def test_a_line_that_never_gives_back_is_named(watch: poolwatch.Watch, engine: Engine) -> None:
+    """A leak has its line with what is out, before anything of it has come back; once it is cured, with nothing."""
+    with engine.connect():
+        here = held(watch)
+    assert list(here.values()) == [1]
+    leaked = [forget(engine), forget(engine)]
+    assert held(watch) == {**dict.fromkeys(here, 0), "forget": 2}
+    assert sum(site.leases for site in watch.snapshot().sites) == state(watch).used
+    for connection in leaked:
+        connection.close()
+    assert held(watch)["forget"] == 0
+    with forget(engine):
+        found = [site for site in watch.snapshot().sites if site.site is not None and site.site.function == "forget"]
+        assert [(site.checkouts_total, site.leases) for site in found] == [(2, 1)]
+
+
+def test_a_detached_connection_is_not_held(watch: poolwatch.Watch, engine: Engine) -> None:
+    """Who detaches a connection has taken it out of the pool, and nobody lacks it there."""
+    connection = forget(engine)
+    connection.detach()
+    assert held(watch).get("forget", 0) == state(watch).used == 0
+    connection.close()
+
+
+def test_what_holds_is_named_beyond_the_limit(tmp_path: Path) -> None:
+    """Pools beyond ``max_sites`` have entries for what is out, as many more; what that has cost stays with the rest."""
+    watch = poolwatch.install(interval=60, max_sites=1)
+    costly, leaking, other = (create_engine(f"sqlite:///{tmp_path}/{name}", logging_name=name) for name in "abc")
+    with forget(costly):
+        time.sleep(0.01)
+    forget(leaking).close()
+    leaked = [forget(leaking), forget(leaking), forget(other)]
+    try:
+        entries = [
+            (site.pool, site.site is not None, site.checkouts_total, site.leases) for site in watch.snapshot().sites
+        ]
+        assert entries == [("a", True, 1, 0), ("b", True, 0, 2), ("b", False, 1, 0), ("c", False, 0, 1)]
+    finally:
+        for connection in leaked:
+            connection.close()
+        for engine in (costly, leaking, other):
+            engine.dispose()
+        watch.uninstall()
+
+
+def test_a_line_beyond_the_limit_holds_among_the_others(tmp_path: Path) -> None:
+    """Lines beyond ``max_sites`` are not told apart, by what they hold as by what they have cost."""
+    watch = poolwatch.install(interval=60, max_sites=1)
+    engine = create_engine(f"sqlite:///{tmp_path}/shop.db")
+    forget(engine).close()
+    try:
+        with engine.connect():
+            known, rest = watch.snapshot().sites
+            assert (known.leases, rest.site, rest.leases) == (0, None, 1)
+    finally:
+        engine.dispose()
+        watch.uninstall()
 
 
 def test_statements_and_times(watch: poolwatch.Watch, engine: Engine) -> None:

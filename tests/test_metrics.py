@@ -13,6 +13,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from poolwatch import schema
+from poolwatch.collecting import sums
 from poolwatch.export.exposition import encode, encode_openmetrics
 from poolwatch.export.names import NAMES
 from poolwatch.export.numbers import SiteChoice
@@ -40,7 +42,7 @@ POOL = PoolState(
     leases_by_owner={"thread": 1, "task": 1}, oldest_lease_seconds=3.5,
 )  # fmt: skip
 FINDING = Finding("leak.collected", "proved", "orders", "sqlalchemy", "summary", "hint", id="1", count=3)
-SITE = SiteTotals("orders", Site("shop.py", 41, "sell"), 9, 4.0, 2.0)
+SITE = SiteTotals("orders", Site("shop.py", 41, "sell"), 9, 4.0, 2.0, leases=2)
 PROCESS = Process(
     1, 0, ("shop.py",), 0.0, versions={"python": "3.11.7", "poolwatch": "0.1.0"}, hook_errors={"sqlalchemy": 2},
     dropped={"sites": 5}, watcher_cpu_seconds=0.25,
@@ -93,6 +95,7 @@ def test_numbers_are_those_of_the_report() -> None:
     assert found["poolwatch_site_checkouts_total", "orders", "shop.py:41 sell"] == 9
     assert found["poolwatch_site_use_seconds_total", "orders", "shop.py:41 sell"] == 4
     assert found["poolwatch_site_busy_seconds_total", "orders", "shop.py:41 sell"] == 2
+    assert found["poolwatch_site_leases", "orders", "shop.py:41 sell"] == 2
     assert found["poolwatch_hook_errors_total", "sqlalchemy"] == 2
     assert found["poolwatch_dropped_total", "sites"] == 5
     assert found["poolwatch_scope_leases_total", "GET /orders/{id}"] == 9
@@ -124,6 +127,7 @@ def test_processes_are_added_up() -> None:
     assert found["db_client_connection_use_time_seconds_bucket", "orders", "0.1"] == 4
     assert found["poolwatch_oldest_lease_seconds", "orders"] == 9
     assert found["poolwatch_site_checkouts_total", "orders", "shop.py:41 sell"] == 18
+    assert found["poolwatch_site_leases", "orders", "shop.py:41 sell"] == 4
     assert found["poolwatch_findings_total", "leak.collected", "proved", "orders"] == 6
 
 
@@ -163,6 +167,51 @@ def test_sites_beyond_the_limit_are_other_and_stay_so() -> None:
 
     assert scrape(1, 3, 2) == {("shop.py:1 f",): 3, ("shop.py:2 f",): 2, ("other",): 1}
     assert scrape(99, 3, 2) == {("shop.py:1 f",): 3, ("shop.py:2 f",): 2, ("other",): 99}
+
+
+def test_a_line_that_holds_is_named_however_late_it_comes() -> None:
+    """Who has most out has a series of its own, though others have cost more and were there before."""
+    choice = SiteChoice(2)
+
+    def scrape(*leases: int) -> dict[tuple[str, ...], float]:
+        sites = [
+            SiteTotals("orders", Site("shop.py", line, "f"), 9, 5.0 - line, 0.0, many)
+            for line, many in enumerate(leases)
+        ]
+        sites.append(SiteTotals("orders", None, 0, 0.0, 0.0, 9))
+        found = numbers(list(families(report(replace(SNAPSHOT, sites=tuple(sites))), choice)))
+        return {key[2:]: value for key, value in found.items() if key[0] == "poolwatch_site_leases"}
+
+    assert scrape(0, 0) == {("shop.py:0 f",): 0, ("shop.py:1 f",): 0, ("other",): 9}
+    assert scrape(0, 1, 3) == {("shop.py:1 f",): 1, ("shop.py:2 f",): 3, ("other",): 9}
+    assert scrape(0, 0, 0, 1) == {("shop.py:0 f",): 0, ("shop.py:3 f",): 1, ("other",): 9}
+
+
+def test_a_line_of_which_nothing_came_back_has_no_totals() -> None:
+    """A counter that has counted nothing takes nobody's place among the sites with series."""
+    fresh = SiteTotals("orders", Site("shop.py", 7, "forget"), 0, 0.0, 0.0, leases=1)
+    found = numbers(list(families(report(replace(SNAPSHOT, sites=(fresh, SITE))), SiteChoice(1))))
+    assert {name: value for (name, *labels), value in found.items() if "shop.py:7 forget" in labels} == {}
+    found = numbers(list(families(report(replace(SNAPSHOT, sites=(fresh,))), SiteChoice(1))))
+    named = {name: value for (name, *labels), value in found.items() if "shop.py:7 forget" in labels}
+    assert named == {"poolwatch_site_leases": 1}
+
+
+def test_who_has_ended_holds_nothing() -> None:
+    """What a process had out when it ended is not out any more; what it has counted stays."""
+    nobody = report(replace(SNAPSHOT, pools=(), sites=(), findings=()))
+    found = numbers(list(families(sums.add(nobody, report()))))
+    assert found["poolwatch_site_leases", "orders", "shop.py:41 sell"] == 0
+    assert found["poolwatch_site_checkouts_total", "orders", "shop.py:41 sell"] == 9
+
+
+def test_a_report_of_an_older_poolwatch_still_counts() -> None:
+    """A site without ``leases``, as earlier versions wrote it, has none out."""
+    older = report()
+    del older["sites"][0]["leases"]
+    assert schema.problem(older) is None
+    found = numbers(list(families(merge([older, report()]))))
+    assert found["poolwatch_site_leases", "orders", "shop.py:41 sell"] == 2
 
 
 def nasty() -> Json:

@@ -17,6 +17,7 @@ from tests.rehearsal.services import PATIENCE, Service
 
 Services = dict[str, Service]
 LEAKS = 'sum(poolwatch_findings{job="shop", kind="leak.scope_ended"})'
+HELD = 'sum(poolwatch_site_leases{job="shop", site=~".+ forget"})'
 FIRING = 'ALERTS{alertname="PoolwatchLeakProved", alertstate="firing"}'
 
 
@@ -34,10 +35,12 @@ def tell(services: Services, full: bool) -> None:
     _until("the leak is found", lambda: _ask(LEAKS) > 0)
     _until("the alert fires", lambda: _ask(FIRING) > 0)
     _until("Alertmanager has it", lambda: "PoolwatchLeakProved" in _alerts())
+    _until("the alert names the line", lambda: any("forget (" in site for site in _sites()))
     if full:
         _until("somebody is told", lambda: "pager firing: Pool" in services["pager"].written(), 90)
     _send("DELETE", "http://app:8000/mistakes/forget")
     _until("the leak is resolved", lambda: _ask(LEAKS) == 0)
+    _until("the line holds nothing", lambda: _ask(HELD) == 0)
     if full:
         _make_the_other_mistakes()
         _until("the pager is told of it", lambda: "pager resolved: Pool" in services["pager"].written(), 600)
@@ -83,6 +86,12 @@ def _targets() -> str:
 def _alerts() -> set[str]:
     listed: list[dict[str, Any]] = json.loads(_get("http://alertmanager:9093/api/v2/alerts"))
     return {alert["labels"]["alertname"] for alert in listed}
+
+
+def _sites() -> list[str]:
+    """Give the lines of the application that Prometheus' alerts name."""
+    told = json.loads(_get("http://prometheus:9090/api/v1/alerts"))["data"]["alerts"]
+    return [alert["annotations"]["site"] for alert in told if "site" in alert["annotations"]]
 
 
 def _get(url: str, headers: dict[str, str] | None = None) -> str:

@@ -47,7 +47,9 @@ def add(carried: Json, ended: Json) -> Json:
         **carried,
         "processes": [_process(carried["processes"][0], process) for process in ended["processes"]],
         "pools": _grouped([*carried["pools"], *map(_emptied, ended["pools"])], _pool_key, _pool_beyond, _add_pool),
-        "sites": _grouped([*carried["sites"], *ended.get("sites", [])], _site_key, _site_beyond, _adder(_SITE)),
+        "sites": _grouped(
+            [*carried["sites"], *map(_given_back, ended.get("sites", []))], _site_key, _site_beyond, _adder(_SITE)
+        ),
         "scopes": _grouped([*carried["scopes"], *ended.get("scopes", [])], _scope_key, _scope_beyond, _add_scope),
         "findings_total": _grouped(
             [*carried["findings_total"], *ended.get("findings_total", [])], _total_key, _total_beyond, _adder(["count"])
@@ -105,6 +107,11 @@ _SITE = ("checkouts_total", "use_seconds_total", "busy_seconds_total")
 
 def _site_key(site: Json) -> Hashable:
     return site["pool"], site_key(site["site"])
+
+
+def _given_back(site: Json) -> Json:
+    """Give the site of a process that ended: it holds nothing any more."""
+    return {**site, "leases": 0}
 
 
 def _site_beyond(site: Json) -> Json:

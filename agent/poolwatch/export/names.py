@@ -78,11 +78,14 @@ OLDEST_LEASE = _own("oldest_lease_seconds", "gauge", "s", "Age of the oldest lea
 HAND_OFFS = _own(
     "hand_offs_total", "counter", "{hand_off}", "Leases used by another than their owner, orderly.", "pool"
 )
-SITE_CHECKOUTS = _own("site_checkouts_total", "counter", "{lease}", "Leases taken at a site.", "pool", "site")
+SITE_CHECKOUTS = _own(
+    "site_checkouts_total", "counter", "{lease}", "Leases taken at a site that have come back.", "pool", "site"
+)
 SITE_USE = _own("site_use_seconds_total", "counter", "s", "Time leases taken at a site were out.", "pool", "site")
 SITE_BUSY = _own(
     "site_busy_seconds_total", "counter", "s", "Time leases taken at a site ran statements.", "pool", "site"
 )
+SITE_LEASES = _own("site_leases", "gauge", "{lease}", "Leases taken at a site that are out now.", "pool", "site")
 SCOPE_LEASES = _own("scope_leases_total", "counter", "{lease}", "Leases that ended flows of a name took.", "scope")
 SCOPE_WAIT = _own("scope_wait_seconds_total", "counter", "s", "Time ended flows of a name waited for pools.", "scope")
 SCOPE_USE = _own("scope_use_seconds_total", "counter", "s", "Time leases of ended flows of a name were out.", "scope")
@@ -98,7 +101,7 @@ BUILD_INFO = _own("build_info", "gauge", "{build}", "Always 1; the versions are 
 NAMES: tuple[Name, ...] = (
     COUNT, IDLE_MAX, IDLE_MIN, MAX, PENDING, TIMEOUTS, CREATE_TIME, WAIT_TIME, USE_TIME,
     FINDINGS, FINDINGS_TOTAL, LEASES, PROCESS_LEASES, OLDEST_LEASE, HAND_OFFS, SITE_CHECKOUTS, SITE_USE, SITE_BUSY,
-    SCOPE_LEASES, SCOPE_WAIT, SCOPE_USE, SCOPE_BUSY, HOOK_ERRORS, DROPPED, ALERTS, WATCHER_CPU, BUILD_INFO,
+    SITE_LEASES, SCOPE_LEASES, SCOPE_WAIT, SCOPE_USE, SCOPE_BUSY, HOOK_ERRORS, DROPPED, ALERTS, WATCHER_CPU, BUILD_INFO,
     PROCESSES, SERVER_UP, SERVER_MAX, SERVER_CONNECTIONS, SERVER_ELSEWHERE, SERVER_POOL_LIMIT,
 )  # fmt: skip
 """Every metric, in the order in which it is given and documented."""

@@ -46,18 +46,33 @@ class SiteChoice:
         self.scopes = ScopeChoice()
 
     def label(self, sites: Iterable[Json]) -> list[tuple[tuple[str, str], Json]]:
-        """Give (pool, site) labels for the totals in ``sites``; the longest users are chosen first."""
-        ranked = sorted(sites, key=lambda site: site["use_seconds_total"], reverse=True)
+        """Give (pool, site) labels for the totals in ``sites`` that have any; the longest users are chosen first."""
+        known = [site for site in sites if site["checkouts_total"]]
+        ranked = sorted(known, key=lambda site: site["use_seconds_total"], reverse=True)
         return [(self._label(site["pool"], site["site"]), site) for site in ranked]
 
     def _label(self, pool: str, site: Json | None) -> tuple[str, str]:
-        if site is None:
-            return (pool, OTHER)
-        label = (pool, f"{site['file']}:{site['line']} {site['function']}")
-        if label not in self._chosen and len(self._chosen) >= self._limit:
+        label = _site_label(pool, site)
+        if site is None or (label not in self._chosen and len(self._chosen) >= self._limit):
             return (pool, OTHER)
         self._chosen.add(label)
         return label
+
+    def held(self, sites: Iterable[Json]) -> dict[tuple[str, str], int]:
+        """Give the leases out now by (pool, site). No gauge has to stay: who holds most has a series of its own."""
+        now: Counter[tuple[str, str]] = Counter()
+        for site in sites:
+            now[_site_label(site["pool"], site["site"])] += site.get("leases", 0)
+        lines = [label for label in now if label[1] != OTHER]
+        named = set(sorted(lines, key=lambda label: (-now[label], label not in self._chosen))[: self._limit])
+        found: Counter[tuple[str, str]] = Counter()
+        for label, many in now.items():
+            found[label if label in named else (label[0], OTHER)] += many
+        return found
+
+
+def _site_label(pool: str, site: Json | None) -> tuple[str, str]:
+    return (pool, f"{site['file']}:{site['line']} {site['function']}" if site else OTHER)
 
 
 def plain(report: Json, sites: SiteChoice) -> Iterator[Series]:
@@ -67,6 +82,7 @@ def plain(report: Json, sites: SiteChoice) -> Iterator[Series]:
     yield from _leases(_by_name(report["pools"]))
     yield names.PROCESS_LEASES, _by_process(report)
     yield from _sites(sites.label(report.get("sites", ())))
+    yield names.SITE_LEASES, sites.held(report.get("sites", ())).items()
     yield from ((name, sums.items()) for name, sums in sites.scopes.sums(report.get("scopes", ())))
     yield from _processes(report["processes"])
     yield names.ALERTS, _alerts(report)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from poolwatch import model
 from poolwatch.ledger.ledger import Ledger
-from poolwatch.ledger.records import NOWHERE, Conn, Event, Lease, Pool, Sums, Wait
+from poolwatch.ledger.records import NOWHERE, Conn, Event, Lease, Pool, Site, Sums, Wait
 from poolwatch.ledger.totals import PoolSums, Sites, plus
 from poolwatch.redact import redact
 from poolwatch.senses import stack
@@ -71,6 +71,7 @@ def lease(raw: Lease, now: float) -> model.Lease:
         remedy=more.remedy,
         scope_ended_for=max(0.0, until - over) if over else 0.0,
         scope_must_return=more.scope is not None and more.scope.must_be_back(),
+        passed_on=more.trail is not None and more.trail.passed_on,
     )
 
 
@@ -187,19 +188,36 @@ def _pool(pool: Pool, sums: PoolSums, held: list[Lease], now: float) -> model.Po
 
 
 def sites(ledger: Ledger, sums: Sites, most: int) -> tuple[model.SiteTotals, ...]:
-    """Freeze the sums per site, the costliest first; those beyond ``most`` and without a line are one per pool."""
+    """Freeze the sums per site, the costliest first; those beyond ``most`` and without a line are one per pool.
+
+    As many more are listed for what they hold now: a line that leaks has cost nothing until its leases come back.
+    """
     names = {pool.key: pool.name for pool in list(ledger.pools.values())}
-    found = sorted(sums.items(), key=lambda item: -item[1].used)
+    held = _held(ledger)
     rest: dict[str, Sums] = {}
+    rest_held: Counter[str] = Counter()
     listed: list[model.SiteTotals] = []
-    for (key, where), total in found:
+    for (key, where), total in sorted(sums.items(), key=lambda item: -item[1].used):
         name = names.get(key, "(gone)")
         if where.code is not None and len(listed) < most:
-            listed.append(_site(name, stack.site(where.code, where.offset), total))
+            listed.append(_site(name, where, total, held.pop((key, where), 0)))
         else:
             plus(rest.setdefault(name, Sums(NOWHERE)), total)
-    return (*listed, *(_site(name, None, total) for name, total in rest.items()))
+    for (key, where), many in held.most_common():
+        name = names.get(key, "(gone)")
+        if where.code is not None and len(listed) < 2 * most:
+            listed.append(_site(name, where, Sums(where), many))
+        else:
+            rest.setdefault(name, Sums(NOWHERE))
+            rest_held[name] += many
+    return (*listed, *(_site(name, NOWHERE, total, rest_held[name]) for name, total in rest.items()))
 
 
-def _site(pool: str, where: model.Site | None, sums: Sums) -> model.SiteTotals:
-    return model.SiteTotals(pool, where, sums.returned, sums.used, sums.busy)
+def _held(ledger: Ledger) -> Counter[tuple[int, Site]]:
+    """Count what is out of each pool (by key) for each site; detached connections are no longer the pool's."""
+    return Counter((raw.conn.pool.key, raw.site.counted or raw.site) for raw in ledger.out() if not raw.more.detached)
+
+
+def _site(pool: str, where: Site, sums: Sums, held: int) -> model.SiteTotals:
+    site = stack.site(where.code, where.offset) if where.code is not None else None
+    return model.SiteTotals(pool, site, sums.returned, sums.used, sums.busy, held)

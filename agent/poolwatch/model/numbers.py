@@ -93,7 +93,7 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class SiteTotals:
-    """What one site has cost a pool so far."""
+    """What one site has cost a pool so far, by the leases that came back, and what it holds now."""
 
     pool: str
     site: Site | None
@@ -101,6 +101,8 @@ class SiteTotals:
     checkouts_total: int
     use_seconds_total: float
     busy_seconds_total: float
+    leases: int = 0
+    """Out now."""
 
 
 @dataclass(frozen=True, slots=True)
