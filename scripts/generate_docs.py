@@ -1,4 +1,4 @@
-"""Write the pages of docs/ that are made from code: options and metrics.
+"""Write the pages of docs/ that are made from code: findings, options and metrics.
 
     python scripts/generate_docs.py [--check]
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,8 +19,34 @@ sys.path.insert(0, str(ROOT / "agent"))
 from poolwatch.config import ENV_PREFIX, RULES, Config  # noqa: E402
 from poolwatch.export.names import NAMES  # noqa: E402
 from poolwatch.export.numbers import MAX_SITES  # noqa: E402
+from poolwatch.kinds import FAMILIES, PREAMBLE, Example, Family, Kind  # noqa: E402
 
 _MADE = "<!-- Made by scripts/generate_docs.py: change the code, not this page. -->\n"
+
+FINDINGS = """\
+# Findings
+
+One finding is one fault: the same kind, pool and site. Repeats are counted. A finding opens, may repeat or become
+stronger, and may be resolved. `poolwatch explain KIND` says what stands here on a terminal.
+
+Grades:
+
+- `proved`: it cannot be otherwise.
+- `probable`: strong evidence, for instance an owner that has ended while nobody alive reaches the connection.
+- `suspected`: a threshold was passed. The program may be right, so look at it.
+
+Every finding about a lease says: the site, the owner and the user (thread, task or greenlet, and whether they live),
+age, idle time, time in SQL, statements run, the last statement (literals hidden), whether a transaction is open, the
+backend pid where the driver tells it, the pool's class, limits and state, and stacks. The text report shows one screen
+for each finding; the JSON report has all of it. The cures below are the findings' own hints.
+
+Alerts are those of [deploy/prometheus/rules](../deploy/prometheus/rules/poolwatch.rules.yml), each with a
+[runbook](runbooks/README.md). Options are explained in [Options](options.md).
+
+The examples below begin with this. All are run under `poolwatch run` by the tests, a pair with the same options: each
+first one gives the finding, each second one gives none.
+
+"""
 
 OPTIONS = """\
 # Options
@@ -64,7 +91,64 @@ def main(argv: Sequence[str] | None = None) -> int:
 def pages() -> dict[Path, str]:
     """Give the text of each page."""
     docs = ROOT / "docs"
-    return {docs / "options.md": _MADE + OPTIONS + _options(), docs / "metrics.md": _MADE + METRICS + _metrics()}
+    texts = {
+        "findings.md": FINDINGS + _findings(),
+        "options.md": OPTIONS + _options(),
+        "metrics.md": METRICS + _metrics(),
+    }
+    return {docs / name: _MADE + text for name, text in texts.items()}
+
+
+def _findings() -> str:
+    return "\n".join([_program(PREAMBLE), *(_family(family) for family in FAMILIES)])
+
+
+def _family(family: Family) -> str:
+    parts = [f"## {family.title}", *([_prose(family.about)] if family.about else []), *_more(family.pages)]
+    return "\n\n".join(parts) + "\n\n" + "\n".join(_kind(kind) for kind in family.kinds)
+
+
+def _kind(kind: Kind) -> str:
+    meaning = [_prose(paragraph) for paragraph in f"Grade: {kind.grade}. {kind.meaning}".split("\n\n")]
+    head = [f"### `{kind.name}`", *meaning, "Typical causes:", _bullets(kind.causes), *_cures(kind)]
+    return "\n\n".join([*head, *_examples(kind.example), _facts(kind), *_more(kind.pages)]) + "\n"
+
+
+def _cures(kind: Kind) -> list[str]:
+    (_, general), *others = kind.cures
+    special = [_bullets(f"{case}: {text}" for case, text in others)] if others else []
+    return [_prose(f"Cure: {general}"), *special]
+
+
+def _bullets(texts: Iterable[str]) -> str:
+    return "\n".join(_prose(f"- {text}", "  ") for text in texts)
+
+
+def _prose(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+
+
+def _examples(example: Example | None) -> list[str]:
+    if example is None:
+        return []
+    flags = f", with `{example.flags}`" if example.flags else ""
+    programs = (f"This leads to it{flags}", example.leaking), ("This does not", example.mended)
+    return [part for title, program in programs for part in (f"{title}:", _program(program).rstrip())]
+
+
+def _program(program: str) -> str:
+    return f"```python\n{program}```\n"
+
+
+def _facts(kind: Kind) -> str:
+    options = ", ".join(f"`{name}`" for name in kind.options) or "none"
+    alerts = ", ".join(f"[{name}](runbooks/{name}.md)" for name in kind.alerts) or "none"
+    return _prose(f"Resolved {kind.resolved}. Options: {options}. Alerts: {alerts}.")
+
+
+def _more(pages: Mapping[str, str]) -> list[str]:
+    links = ", ".join(f"[{title}]({page})" for title, page in pages.items())
+    return [f"More: {links}."] if links else []
 
 
 def _options() -> str:

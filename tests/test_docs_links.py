@@ -36,6 +36,17 @@ def test_relative_links_resolve(page: Path) -> None:
     assert [link for link in _links(page) if not _leads_somewhere(page, link)] == []
 
 
+def test_the_index_names_every_page() -> None:
+    """docs/README.md leads to every page of docs/ but the single runbooks, which have an index of their own."""
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in _links(index)}
+    pages = [page for page in PAGES if page.is_relative_to(index.parent) and page.parent.name != "runbooks"]
+    assert [page.name for page in pages if page not in linked | {index}] == []
+    runbooks = ROOT / "docs" / "runbooks" / "README.md"
+    listed = {(runbooks.parent / link).resolve() for link in _links(runbooks)}
+    assert [page.name for page in runbooks.parent.glob("*.md") if page not in listed | {runbooks}] == []
+
+
 def test_pictures_are_small_and_shown() -> None:
     """Each picture is shown somewhere, and light enough to be loaded by everybody."""
     pictures = list((ROOT / "docs" / "pictures").iterdir())

@@ -22,6 +22,8 @@ DONE_ALREADY = ("python3 -m venv", "pip install")
 PORTS = ("8000", "9090", "9187")
 """Ports of the page, which may be taken here: others stand for them."""
 MARK = "-- the next command --"
+AS_A_NEWCOMER = {"PYTEST_ADDOPTS": "-p no:timeout"}
+"""Without the plugins that only the project's own tests need: their settings must not reach the example."""
 PATIENCE = 240
 """Seconds that all commands may take; on a quiet machine they need some fifteen."""
 
@@ -42,6 +44,7 @@ def _clone(folder: Path, ports: dict[str, str]) -> None:
     """Copy what the tutorial uses of the repository, with other ports, and let Prometheus scrape each second."""
     for name in ("examples", "deploy"):
         shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "pyproject.toml", folder)
     configuration = folder / "deploy" / "prometheus" / "prometheus.yml"
     configuration.write_text(_with(ports, configuration.read_text()).replace("15s", "1s"))
 
@@ -61,8 +64,8 @@ def _run(script: str, folder: Path) -> str:
     log = folder / "written"
     with log.open("wb") as written:
         shell = subprocess.Popen(
-            ["bash", "-c", script], cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=written,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            ["bash", "-c", script], cwd=folder, env=environment(**AS_A_NEWCOMER), stdin=subprocess.DEVNULL,
+            stdout=written, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
         shell.wait(PATIENCE)

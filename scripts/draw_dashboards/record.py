@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import random
 import shutil
 import signal
 import sys
@@ -19,11 +17,14 @@ import yaml
 from tests.servers.base import HOST, answers, folder, free_port, program, running, tied
 
 ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy" / "prometheus"
 POOLWATCH = [sys.executable, "-m", "poolwatch"]
 PAUSE = 0.2
 """Seconds between two requests."""
 SCRAPE = 1
 """Seconds between two scrapes."""
+GUESTS = 12
+"""Customers without orders, evenly spread over the time: eight of them fill the pool, after that nobody is served."""
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def recorded(seconds: float) -> Iterator[str]:
         shutil.copytree(ROOT / "agent" / "poolwatch", place / "poolwatch")  # sites are named by their paths
         metrics = free_port()
         demo, _ = stack.enter_context(running(_demo(seconds), answers, place, signal.SIGKILL, tied))
+        shutil.copytree(DEPLOY / "rules", data / "rules")  # for nobody, who may not look into everybody's clone
         (data / "prometheus.yml").write_text(_configuration(shop=demo, orders=metrics))
         port, _ = stack.enter_context(running(_prometheus(data), answers, data, signal.SIGKILL))
         with _service("leaking", place, metrics) as orders:
@@ -55,9 +57,8 @@ def _prometheus(data: Path) -> Callable[[int], list[str]]:
 
 def _configuration(**targets: int) -> str:
     """Give the configuration of deploy/, but quicker, and with these services."""
-    given = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    given = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
     given["global"] = {"scrape_interval": f"{SCRAPE}s", "evaluation_interval": f"{SCRAPE}s"}
-    given["rule_files"] = [str(ROOT / "deploy" / "prometheus" / name) for name in given["rule_files"]]
     given["alerting"] = {}
     jobs = [(name, [{"targets": [f"{HOST}:{port}"]}]) for name, port in targets.items()]
     given["scrape_configs"] = [{"job_name": name, "static_configs": configs} for name, configs in jobs]
@@ -76,11 +77,11 @@ def _service(name: str, place: Path, metrics: int) -> Iterator[int]:
 
 def _ask(port: int, seconds: float) -> None:
     """Ask for the orders of one customer, and now and then of another who has none."""
-    end = time.monotonic() + seconds
-    for number in itertools.count(1):
-        customer = f"guest-{number}" if random.random() < PAUSE * 10 / seconds else "ann"
+    begin, guests = time.monotonic(), 0
+    while (passed := time.monotonic() - begin) < seconds:
+        strange = passed * GUESTS >= (guests + 1) * seconds
+        guests += strange
+        customer = f"guest-{guests}" if strange else "ann"
         with suppress(HTTPError), urlopen(f"http://{HOST}:{port}/orders/{customer}", timeout=10):
             pass
         time.sleep(PAUSE)
-        if time.monotonic() > end:
-            return

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from poolwatch.cli import agent, alert, demo, doctor, report, run, top
+from poolwatch.cli import agent, alert, demo, doctor, explain, report, run, top
 from poolwatch.errors import PoolwatchError
 
 EXAMPLES = """\
@@ -25,6 +25,7 @@ examples:
   poolwatch agent --dir /run/shop                     serve all processes that report to a folder
   poolwatch alert test                                try the webhooks and Alertmanagers
   poolwatch report leaks.json                         read a saved JSON report
+  poolwatch explain leak.owner_ended                  what a finding means, and how it is cured
   poolwatch doctor                                    what is hooked here, and what is not and why
 """
 
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Command] = {
     "run": run,
     "report": report,
     "top": top,
+    "explain": explain,
     "doctor": doctor,
     "agent": agent,
     "alert": alert,

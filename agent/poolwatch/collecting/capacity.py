@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from poolwatch.collecting.servers import Server
+from poolwatch.detectors.hints import hint
 from poolwatch.model import Json
 from poolwatch.text.words import several
 
@@ -82,7 +83,6 @@ def _finding(server: Json) -> Json:
         "library": "",
         "summary": f"{several(server['pools'], 'pool')} may open {server['pool_limit']} connections to {server['name']}"
         f" together{and_more}; the server allows {most}{but}.",
-        "hint": "Make pools smaller or workers fewer, so that workers x (pool_size + max_overflow) fits, put a pooler"
-        " such as PgBouncer between, or raise the server's max_connections.",
+        "hint": hint(KIND),
         "lease": {name: server[name] for name in ("max_connections", "reserved", "pool_limit", "unlimited_pools")},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from poolwatch.collecting.living import alive
+from poolwatch.detectors.hints import hint
 from poolwatch.merge import site_key
 from poolwatch.model import Json
 
@@ -56,8 +57,7 @@ def _finding(leases: list[Json], report: Json, process: Json, number: int) -> Js
         "last_seen": seen,
         "summary": f"process {process['pid']} died without a last word and still held "
         + ("a connection" if many == 1 else f"{many} connections"),
-        "hint": "find out what killed the process (SIGKILL, out of memory, os._exit, a crash); the server keeps"
-        " its sessions and their locks until it notices",
+        "hint": hint("leak.process_ended", "killed"),
         "site": oldest["site"],
         "owners": [{**oldest["owner"], "alive": False}],
         "stacks": {"checkout": [], "last_use": [], "current": [], "release": []},

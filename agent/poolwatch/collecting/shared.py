@@ -9,13 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from poolwatch.detectors.hints import hint
 from poolwatch.model import Json
 
 KIND = "crossing.process"
-_HINT = (
-    "Call engine.dispose(close=False) first thing in the child (os.register_at_fork, post_fork, worker init), or open "
-    "pools only there."
-)
 
 
 def findings(reports: Iterable[Json]) -> list[Json]:
@@ -84,6 +81,6 @@ def _finding(pool: str, library: str, pids: tuple[int, ...], inodes: list[int]) 
         "library": library,
         "summary": f"The processes {', '.join(map(str, pids))} use {one} in common: the connection was opened before a"
         " fork, and both sides speak through it.",
-        "hint": _HINT,
+        "hint": hint(KIND, library),
         "lease": {"shared_sockets": [{"inode": inode, "pids": list(pids)} for inode in sorted(inodes)]},
     }

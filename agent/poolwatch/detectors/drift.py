@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from poolwatch.config import Config
 from poolwatch.detectors.facts import holder, owners, pool_facts, seconds
+from poolwatch.detectors.hints import hint
 from poolwatch.model import Finding, Lease, PoolState, Site, Snapshot, plain
 
 _MOST_HOLDERS = 20
@@ -47,8 +48,7 @@ def _finding(snapshot: Snapshot, pool: PoolState, kept: list[Lease], config: Con
         library=pool.library,
         summary=f"The connections that lie out unused have become more {len(pool.floors) - 1} times and never fewer, "
         f"from {first.unused} to {last.unused} in {seconds(last.at - first.at)}{_forecast(pool)}.",
-        hint="A path that is seldom taken keeps its connection: an early return, an exception, a cache."
-        f"{_others(sites)}",
+        hint=hint("drift.rising_floor") + _others(sites),
         site=sites[0][0] if sites else None,
         owners=owners(*(lease.user for lease in kept[:_MOST_HOLDERS])),
         lease={

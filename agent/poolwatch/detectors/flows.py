@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from poolwatch.config import Config
 from poolwatch.detectors.facts import of_lease, seconds
+from poolwatch.detectors.hints import hint
 from poolwatch.model import Finding, Lease, Snapshot
 
 _SAME = 0.001
@@ -25,8 +26,7 @@ def scope_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             "proved",
             f"{lease.owner.scope} ended without returning a connection that it took, held for "
             f"{seconds(lease.age_seconds)}.{kept}",
-            "Return it before the request, job or block ends: a `with` block around the work, or close it where the "
-            "framework tears down (a dependency after `yield`, `teardown_appcontext`).",
+            hint("leak.scope_ended"),
         )
 
 
@@ -35,6 +35,6 @@ def _over(snapshot: Snapshot, lease: Lease, grace: float) -> bool:
         return False
     if lease.scope_must_return:
         return True
-    if lease.held_by == "living frame" or lease.idle_seconds < lease.scope_ended_for - _SAME:
+    if lease.handed_over or lease.idle_seconds < lease.scope_ended_for - _SAME:
         return False  # somebody has it in hand, or has used it since: handed on
     return snapshot.final or lease.scope_ended_for >= grace

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from poolwatch.config import Config
 from poolwatch.detectors.facts import of_lease, pool_facts, seconds, sentence
+from poolwatch.detectors.hints import hint
 from poolwatch.model import Finding, SiteTotals, Snapshot
 
 _LEASES = 20
@@ -29,7 +30,7 @@ def idle_in_transaction(snapshot: Snapshot, config: Config) -> Iterator[Finding]
                 "suspected",
                 f"{sentence(lease.user)} keeps a transaction open and has run nothing for "
                 f"{seconds(lease.idle_seconds)}.",
-                "Commit or roll back before waiting for anything else: an open transaction holds locks too.",
+                hint("hold.idle_in_transaction"),
             )
 
 
@@ -48,8 +49,7 @@ def idle(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             library=pool.library if pool else "",
             summary=f"{totals.checkouts_total} connections taken here were held {seconds(mean)} on average, and "
             f"executed SQL for {share:.1%} of that time.",
-            hint="Return the connection before streaming, calling another service or waiting: read what is needed "
-            "first, then release it, and take another one afterwards.",
+            hint=hint("hold.idle"),
             site=totals.site,
             lease={"pool": pool_facts(pool)} if pool else {},
             subjects=_ALWAYS_THE_SAME,

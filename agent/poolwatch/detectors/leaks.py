@@ -7,20 +7,13 @@ from dataclasses import replace
 
 from poolwatch.config import Config
 from poolwatch.detectors.facts import of_lease, seconds, sentence
-from poolwatch.model import Finding, Lease, Snapshot
+from poolwatch.detectors.hints import hint
+from poolwatch.model import Finding, Grade, Lease, Snapshot
 
-_CLOSE = "Give it back on every path: `with engine.connect() as connection:` or `with Session(engine) as session:`."
-_CLOSE_ASYNC = "Give it back on every path: `async with`; the event loop must still run when it is closed."
-_CLOSE_HINTS = {
-    "psycopg_pool": "Use `with pool.connection() as connection:`; what `getconn()` gave must go to `putconn()` in "
-    "`finally`, and `with pool.getconn()` does not return it. The pool does not notice: this slot is lost for good.",
-}
-_END_HINTS = {
-    "psycopg_pool": "Give back what is open when the program ends, and call pool.close() last.",
-    "asyncpg": "Give back what is open when the program ends, and await pool.close() last.",
-}
 _KEPT_BY_DESIGN = {"gql"}
 """Libraries whose sessions are meant to stay connected: idle time says nothing there."""
+
+_UNSEEN = " What living code holds was too much to look through: it may have been handed over."
 
 
 def collected(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -34,7 +27,7 @@ def collected(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 "proved",
                 f"A connection taken by {lease.owner} was dropped without being returned, after "
                 f"{seconds(lease.age_seconds)}; the garbage collector found it.",
-                _CLOSE_HINTS.get(lease.library, _CLOSE_ASYNC if lease.owner.task else _CLOSE),
+                hint("leak.collected", lease.library, lease.owner.kind),
             )
 
 
@@ -48,7 +41,7 @@ def detached(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 "leak.detached",
                 "proved",
                 f"A connection detached from its pool by {lease.owner} was dropped without being closed.",
-                "After detach() the connection is yours: call close() on it, in a `finally` or a `with` block.",
+                hint("leak.detached"),
             )
 
 
@@ -57,23 +50,28 @@ def owner_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
     for lease in snapshot.leases:
         if not _over(snapshot, lease, config.grace):
             continue
-        only_dead = lease.held_by == "dead frame"
         kept = f" It is kept by {lease.retained_by[0]}." if lease.retained_by else ""
         yield of_lease(
             snapshot,
             lease,
             "leak.owner_ended",
-            "proved" if only_dead else "probable",
+            _grade(lease),
             f"{sentence(lease.owner)} ended without returning its connection, held for "
-            f"{seconds(lease.age_seconds)}.{kept}",
-            f"Return it before the {lease.owner.kind} ends: a `with` block around the work, or close it in `finally`.",
+            f"{seconds(lease.age_seconds)}.{kept}{_UNSEEN if lease.held_by == 'unknown' else ''}",
+            hint("leak.owner_ended").format(owner=lease.owner.kind),
         )
+
+
+def _grade(lease: Lease) -> Grade:
+    if lease.held_by == "dead frame":
+        return "proved"
+    return "suspected" if lease.passed_on or lease.held_by == "unknown" else "probable"
 
 
 def _over(snapshot: Snapshot, lease: Lease, grace: float) -> bool:
     if lease.returned or lease.collected or lease.detached or lease.executing:
         return False
-    if lease.owner.alive or lease.user.alive or lease.held_by == "living frame":
+    if lease.owner.alive or lease.user.alive or lease.handed_over:
         return False
     return snapshot.final or min(lease.owner.ended_for, lease.user.ended_for) >= grace
 
@@ -89,7 +87,7 @@ def given_back(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 "proved",
                 f"{sentence(lease.owner)} ended its fiber without returning its connection, held for "
                 f"{seconds(lease.age_seconds)}.",
-                "Return it inside the block: poolwatch.fiber gives back what was forgotten, at its end and not before.",
+                hint("leak.owner_ended", "in a fiber"),
             )
             yield replace(finding, state="resolved", resolution="returned by poolwatch.fiber at the end")
 
@@ -107,9 +105,7 @@ def process_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 "proved",
                 f"Process {snapshot.process.pid} ended while {lease.user} still held a connection, taken "
                 f"{seconds(lease.age_seconds)} before.",
-                _END_HINTS.get(
-                    lease.library, "Close what is open when the program ends, and call engine.dispose() last."
-                ),
+                hint("leak.process_ended", lease.library),
             )
 
 
@@ -128,7 +124,7 @@ def overdue(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 "suspected",
                 f"{sentence(lease.user)} has held a connection for {seconds(lease.age_seconds)} and not used "
                 f"it for {seconds(lease.idle_seconds)}.",
-                "If the work is over, return the connection; if it waits for something else, return it before that.",
+                hint("leak.overdue"),
             )
 
 

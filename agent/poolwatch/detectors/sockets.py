@@ -6,16 +6,8 @@ from collections.abc import Iterator
 
 from poolwatch.config import Config
 from poolwatch.detectors.facts import pool_facts, pool_of, seconds
+from poolwatch.detectors.hints import hint
 from poolwatch.model import Finding, Json, Snapshot, SuspectSocket
-
-_STRAY_HINT = (
-    "Something here connects by itself: a driver's connect(), or a pool of a library that poolwatch does not know. If "
-    "it is meant so (LISTEN/NOTIFY, a migration), leave it; else take it from the pool, or close it."
-)
-_DEAD_HINT = (
-    "The server, or what is between, closes connections that the pool still keeps: let it test or recycle them "
-    "(pool_pre_ping=True, or pool_recycle below the server's time limit; psycopg_pool: check=, max_idle)."
-)
 
 
 def orphan(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -32,7 +24,12 @@ def orphan(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             pool=pool,
             library=library,
             summary=" ".join([*_say_strays(strays), *_say_dead(dead)]),
-            hint=" ".join([*([_STRAY_HINT] if strays else []), *([_DEAD_HINT] if dead else [])]),
+            hint=" ".join(
+                [
+                    *([hint("orphan.socket")] if strays else []),
+                    *([hint("orphan.socket", "dead socket")] if dead else []),
+                ]
+            ),
             lease={
                 "sockets": [_facts(socket) for socket in found],
                 "pool": pool_facts(state) if state else {},

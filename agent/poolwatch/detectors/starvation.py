@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from poolwatch.config import Config
 from poolwatch.detectors.facts import holder, owners, pool_facts, pool_of, seconds, sentence
+from poolwatch.detectors.hints import hint
 from poolwatch.model import Finding, Json, Lease, Site, Snapshot, Waiter
 
 _SETTLED = 0.4
@@ -23,8 +24,6 @@ def self_deadlock(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             "starvation.self_deadlock",
             f"All {len(holders)} connections of the pool are held by those who wait for one more: {names} each hold "
             "one and wait for the next.",
-            "Take the second connection before the pool can be full of firsts: pass the one you hold along, or make "
-            "the pool larger than the number of workers.",
             holders,
             waiting,
         )
@@ -75,8 +74,6 @@ def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             "starvation.exhausted",
             f"No connection was left for {longest.owner} after {seconds(longest.waited_seconds)} ({outcome}). "
             f"Holders, longest first: {listed or 'none seen'}.",
-            "Look at the longest holder first: return connections sooner, or raise pool_size + max_overflow to what "
-            "runs at once.",
             holders,
             starved,
             longest.site,
@@ -95,7 +92,7 @@ def blocked_loop(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 library=state.library if state else "",
                 summary=f"{sentence(waiter.owner)} waited {seconds(waiter.waited_seconds)} for a connection of a "
                 "sync pool on the event loop's thread: nothing else could run there meanwhile.",
-                hint="Use an async engine, or move the blocking call off the loop with asyncio.to_thread.",
+                hint=hint("starvation.blocked_loop"),
                 site=waiter.site,
                 owners=(waiter.owner,),
                 stacks={"current": waiter.stack},
@@ -117,7 +114,6 @@ def _about_pool(
     pool: str,
     kind: str,
     summary: str,
-    hint: str,
     holders: list[Lease],
     waiters: list[Waiter],
     waiting_at: Site | None = None,
@@ -134,7 +130,7 @@ def _about_pool(
         pool=pool,
         library=state.library if state else "",
         summary=summary,
-        hint=hint,
+        hint=hint(kind),
         site=holders[0].site if holders else waiting_at,
         owners=owners(*(lease.user for lease in holders)),
         lease=facts,
