@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections import deque
 from collections.abc import Callable
+from types import FrameType
+
+from poolwatch.libraries import POOL_LIBRARIES
 
 log = logging.getLogger("poolwatch")
 log.addHandler(logging.NullHandler())  # silent where the host has set up no logging
 
 Undo = Callable[[], None]
+_OUR_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_CO_VARARGS = 4
+_RAISED_BY_CALLS = {*sys.stdlib_module_names, "builtins", "poolwatch", *POOL_LIBRARIES}
+
+
+def is_hosts(error: BaseException) -> bool:
+    """Tell whether ``error`` is meant for the host: out of its signal handler, or thrown into its thread from outside.
+
+    Both surface wherever the thread happens to be, which may be in one of our hooks: so do the timeouts of rq, Celery
+    and pytest-timeout.
+    """
+    if not isinstance(error, Exception):
+        return True
+    steps, last = error.__traceback__, None
+    while steps is not None:
+        last = steps.tb_frame
+        if _is_signal_handler(last):
+            return True
+        steps = steps.tb_next
+    # nobody's code raised it where it surfaced: a class like that is none that ours or a library's would raise there
+    thrown = last is not None and last.f_code.co_filename.startswith(_OUR_FOLDER)
+    return thrown and type(error).__module__.partition(".")[0] not in _RAISED_BY_CALLS
+
+
+def _is_signal_handler(frame: FrameType) -> bool:
+    """Tell whether a frame was called with a signal's number and the frame that it interrupted."""
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + bool(code.co_flags & _CO_VARARGS)]
+    values = [frame.f_locals.get(name) for name in names]
+    given = [*values, *(inner for value in values if type(value) is tuple for inner in value)]
+    return frame.f_back is not None and any(value is frame.f_back for value in given)
 
 
 class Guard:
@@ -37,7 +73,9 @@ class Guard:
             self._silence.setdefault(hook, []).append(silence)
 
     def failed(self, hook: str, error: BaseException) -> None:
-        """Note that ``hook`` raised; the caller swallows the error."""
+        """Note that ``hook`` raised; the caller swallows the error. One of the host's own is raised again."""
+        if is_hosts(error):
+            raise error
         self.errors[hook] = self.errors.get(hook, 0) + 1
         self._news.append((hook, error.with_traceback(None)))
 

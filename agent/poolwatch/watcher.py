@@ -30,6 +30,7 @@ from poolwatch.native import (
 )
 from poolwatch.remedies import Reclaimer
 from poolwatch.spool import Spool
+from poolwatch.suspects import Suspects
 
 _SPOOLED_LEASES = 1000
 _INTERVALS_BETWEEN_REPORTS = 4
@@ -54,14 +55,14 @@ class Watcher:
         self._lock = allocate_lock()
         self._alarm = Alarm()
         self._done = Alarm()
-        self._running = False
+        self._running = self._over = False
         self._native_id = 0
         self.followers: list[Follower] = [log.follow]
         self._began_anew()
 
     def _began_anew(self) -> None:
         self._totals = Totals(self._config.floor_window)
-        self._witness = gather.Witness()
+        self._suspects = Suspects(self._ledger, self._config, self._guard)
         self.findings = Findings(max_findings=self._config.max_findings, resolve_after=self._config.resolve_after)
         self.cpu_seconds = 0.0
         self.ended_at: float | None = None
@@ -85,6 +86,13 @@ class Watcher:
             self._alarm.ring()
             self._done.wait(1.0)
             wait_for_end_of(self._native_id)
+
+    def close(self) -> None:
+        """Look for the last time; findings stay as they are from then on, and what is out is expected no more."""
+        self._look_guarded()
+        self._over = True
+        self._ledger.let_go()
+        self._write(True, False)
 
     def wake(self) -> None:
         """Look now instead of at the end of the interval."""
@@ -119,6 +127,8 @@ class Watcher:
 
     def look(self, *, final: bool = False) -> list[Change]:
         """Take one look: drain, judge, tell. Gives what changed; ``final`` is the end of the process."""
+        if self._over:
+            return []
         with self._lock:
             changes, news = self._look(final)
         for follow in self.followers:  # outside the lock: a logging handler may ask for a snapshot
@@ -137,7 +147,7 @@ class Watcher:
         news = self._totals.take_news()
         now = monotonic()
         self._totals.floors.look(self._ledger.out(), now)
-        raw = self._notable(news, now, final)
+        raw = self._suspects.among(news, now, final)
         snapshot = self._judged(news, raw, now, final)
         returned = {lease.id: lease.returned - lease.taken for lease in news.returned if lease.returned}
         remedied = frozenset(lease.id for lease in news.returned if lease.more.remedy)
@@ -196,35 +206,8 @@ class Watcher:
             seen_at=time.time(),
         )
 
-    def _notable(self, news: News, now: float, final: bool) -> dict[int, Lease]:
-        """Give the leases that a detector could have something to say of."""
-        config = self._config
-        idle = min(config.overdue_after, config.idle_in_transaction_after, config.floor_window)
-        starved = {wait.pool.key for wait in [*self._ledger.waits.values(), *news.waited]}
-        found = {lease.id: lease for lease in news.collected}
-        found.update({lease.id: lease for lease in news.returned if lease.more.remedy})
-        for lease in self._ledger.out():
-            if now - lease.used >= idle:
-                gather.note_unseen_use(lease, now)
-            if (
-                final
-                or lease.collected
-                or now - lease.used >= idle
-                or lease.conn.pool.key in starved
-                or (lease.owner.has_ended() and lease.user.has_ended())
-                or self._scope_over(lease, now, final)
-            ):
-                found[lease.id] = lease
-        return found
-
     def _judged(self, news: News, raw: dict[int, Lease], now: float, final: bool) -> model.Snapshot:
-        ended = [
-            lease
-            for lease in raw.values()
-            if self._long_ended(lease, now, final) or self._scope_over(lease, now, final)
-        ]
-        self._witness.ask(ended, now, final=final)
-        leases = tuple(self._witness.testify(self._frozen(lease, now, final)) for lease in raw.values())
+        leases = self._suspects.examined(raw, now, final)
         out = self._ledger.out()
         pools, sites = self._totals.now(self._ledger)
         waits = [wait for wait in list(self._ledger.waits.values()) if now - wait.since > 0]
@@ -239,24 +222,6 @@ class Watcher:
             sockets=self._sockets.suspects,
             final=final,
         )
-
-    def _frozen(self, lease: Lease, now: float, final: bool) -> model.Lease:
-        frozen = view.lease(lease, now)
-        if frozen.idle_seconds < self._config.idle_in_transaction_after and not final:
-            return frozen
-        return replace(frozen, **gather.driver_state(lease))
-
-    def _long_ended(self, lease: Lease, now: float, final: bool) -> bool:
-        if lease.collected or not (lease.owner.has_ended() and lease.user.has_ended()):
-            return False
-        return final or now - max(lease.owner.ended, lease.user.ended, lease.owner.thread.ended) >= self._config.grace
-
-    def _scope_over(self, lease: Lease, now: float, final: bool) -> bool:
-        scope = lease.more.scope
-        over = scope.over_since(lease.taken) if scope is not None and not lease.collected else 0.0
-        if scope is None or not over:
-            return False
-        return final or now - over >= self._config.grace or scope.must_be_back()
 
     def _report_inherited(self) -> None:
         """Report leases that a forked child took on its parent's connections and has not yet used."""

@@ -37,13 +37,13 @@ class Witness:
         if not due:
             return
         handles = {key: lease for lease in due if (key := _handle_id(lease)) is not None}
-        living = reach.by_living_frames(set(handles))
+        living, whole = reach.by_living_frames(set(handles))
         paths = reach.by_modules(set(handles) - living)
         for key, lease in handles.items():
-            path, only_dead = paths.get(key, (None, False))
-            held_by = "living frame" if key in living else "dead frame" if only_dead else "other"
+            kept = paths.get(key)
+            held_by = "living frame" if key in living else _held_by(kept, whole)
             wait = min(_LONGEST_WAIT, 2 * known[lease.id].wait) if lease.id in known else _FIRST_WAIT
-            self._answers[lease.id] = _Answer(held_by, (path,) if path else (), now + wait, wait)
+            self._answers[lease.id] = _Answer(held_by, (kept.path,) if kept else (), now + wait, wait)
 
     def _due(self, lease: int, now: float) -> bool:
         return lease not in self._answers or self._answers[lease].again_at <= now
@@ -54,6 +54,14 @@ class Witness:
         if answer is None:
             return frozen
         return replace(frozen, held_by=answer.held_by, retained_by=answer.retained_by)
+
+
+def _held_by(kept: reach.Kept | None, whole: bool) -> str:
+    if kept is not None and kept.queued:
+        return "queue"
+    if not whole:
+        return "unknown"
+    return "dead frame" if kept is not None and kept.only_dead else "other"
 
 
 def _handle_id(lease: Lease) -> int | None:

@@ -12,30 +12,28 @@ import asyncio
 import gc
 import sys
 import types
-import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
+from poolwatch.evidence import roots
 from poolwatch.native import sleep
-from poolwatch.senses import actor, stack
+from poolwatch.senses import greenlets
 
 _SLICE = 500
-_LIVING = (20_000, 12)
-_MODULES = (60_000, 8)
+_LIVING = (50_000, 12)
+_MODULES = (60_000, 12)
+"""Steps of one walk, and names from its beginning down."""
 _MAX_SECONDS = 0.5
-_OPAQUE = (
-    types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType, types.CodeType, types.MethodDescriptorType,
-    types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, asyncio.AbstractEventLoop,
-    weakref.ref, str, bytes, bytearray, int, float, complex, bool, type(None), type(...),
-)  # fmt: skip
+"""That all the walks from the living may take together, and those from modules."""
+_QUEUES = {"Queue", "SimpleQueue", "_PySimpleQueue"}
+"""What lies in a queue, of whatever library, is on its way to somebody."""
 _BOOKS = {"PoolConnectionHolder"}
 """Classes with which a pool keeps account of what it has lent: reaching a handle by them is holding nothing."""
 _SUSPENDABLE = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 _DEAD = (types.FrameType, types.TracebackType)
-_LOOP_QUEUES = ("_ready", "_scheduled")
-"""What asyncio's own loops will call: a close that is scheduled reaches its connection from there."""
 _NOT_SOMEBODY = (asyncio.Task, *_DEAD)
 
 
@@ -44,90 +42,142 @@ class _Node:
 
     __slots__ = ("depth", "label", "subject", "up")
 
-    def __init__(self, subject: Any, label: str, up: _Node | None) -> None:
+    def __init__(self, subject: Any, label: str, up: _Node | None = None) -> None:
         self.subject = subject
         self.label = label
         self.up = up
-        self.depth: int = 0 if up is None else up.depth + 1
+        # what has no label of its own, as the dictionary of an object, is no step down
+        self.depth: int = 0 if up is None else up.depth + bool(label)
 
-    def path(self) -> str:
-        labels: list[str] = []
+    def way(self) -> Iterator[_Node]:
+        """Give the steps from here up to where the walk began."""
         node: _Node | None = self
         while node is not None:
-            labels.append(node.label)
+            yield node
             node = node.up
-        return "".join(reversed(labels))
 
 
-def by_living_frames(targets: set[int]) -> set[int]:
-    """Give those ids of ``targets`` that the frame of a living thread, task or greenlet reaches."""
-    found: set[int] = set()
-    for roots in _living_roots():
-        found |= _walk(roots, targets - found, _LIVING, _NOT_SOMEBODY).keys()
-    return found
+class Kept(NamedTuple):
+    """How a module's globals reach a handle."""
+
+    path: str
+    only_dead: bool
+    """True where only the frame or traceback of somebody who has ended leads there."""
+    queued: bool
+    """True where it lies in a queue: on its way to somebody."""
 
 
-def by_modules(targets: set[int]) -> dict[int, tuple[str, bool]]:
-    """Give for each id that a module's globals reach the path to it, and whether only a dead frame leads there."""
-    direct = _walk(_module_roots(), targets, _MODULES, (*_DEAD, asyncio.Task))
-    dead = _walk(_module_roots(), targets - direct.keys(), _MODULES, ())
-    return {key: (path, False) for key, path in direct.items()} | {key: (path, True) for key, path in dead.items()}
+def by_living_frames(targets: set[int]) -> tuple[set[int], bool]:
+    """Give those ids of ``targets`` that the frame of a living thread, task or greenlet reaches.
+
+    The second value is False where there was too much to look through, so that the others may be reached too.
+    """
+    walk = _Walk(targets, _NOT_SOMEBODY, *_LIVING)
+    for values in roots.living():
+        walk.go(_Node(value, "") for value in values)
+    return set(walk.found), walk.whole
 
 
-def _walk(
-    roots: Iterable[_Node], targets: set[int], bounds: tuple[int, int], opaque: tuple[type, ...]
-) -> dict[int, str]:
-    """Walk breadth first from ``roots``; gives the path to each target found."""
-    budget, depth = bounds
-    found: dict[int, str] = {}
-    seen: set[int] = set()
-    until = monotonic() + _MAX_SECONDS
-    level, below = deque(roots), deque[_Node]()
-    steps = 0
-    candidates = iter(level)
-    while targets - found.keys():
-        for node in candidates:
-            steps += 1
-            if steps % _SLICE == 0:
-                if steps > budget or monotonic() > until:
-                    return found
-                sleep(0)
-            if id(node.subject) in targets:
-                found.setdefault(id(node.subject), node.path())
-            elif id(node.subject) not in seen and _goes_on(node, opaque, depth):
-                seen.add(id(node.subject))
-                below.append(node)
-        if not below:
-            return found
-        candidates = _children(below.popleft())
-    return found
+def by_modules(targets: set[int]) -> dict[int, Kept]:
+    """Give for each id that a module's globals reach how they do."""
+    direct = _from_modules(targets, (*_DEAD, asyncio.Task), False)
+    return direct | _from_modules(targets - direct.keys(), (), True)
 
 
-def _goes_on(node: _Node, opaque: tuple[type, ...], depth: int) -> bool:
-    subject = node.subject
-    return not isinstance(subject, opaque) and type(subject).__name__ not in _BOOKS and node.depth < depth
+def _from_modules(targets: set[int], opaque: tuple[type, ...], only_dead: bool) -> dict[int, Kept]:
+    walk = _Walk(targets, opaque, *_MODULES)
+    walk.go(_Node(value, name) for name, value in roots.modules() if not roots.is_leaf(value))
+    return {key: _kept(list(node.way()), only_dead) for key, node in walk.found.items()}
+
+
+def _kept(way: list[_Node], only_dead: bool) -> Kept:
+    path = "".join(node.label for node in reversed(way))
+    return Kept(path, only_dead, any(_is_queue(node.subject) for node in way))
+
+
+def _is_queue(subject: Any) -> bool:
+    return any(cls.__name__ in _QUEUES for cls in type(subject).__mro__)
+
+
+class _Walk:
+    """Walks breadth first to the objects with the wanted ids; what one has seen the next does not look at again."""
+
+    def __init__(self, targets: set[int], opaque: tuple[type, ...], budget: int, depth: int) -> None:
+        self.found: dict[int, _Node] = {}
+        """Where each was found, by id."""
+        self.whole = True
+        """False once the walk was cut short."""
+        self._targets = targets
+        self._opaque = opaque
+        self._budget = budget
+        self._depth = depth
+        self._until = monotonic() + _MAX_SECONDS
+        self._seen: set[int] = set()
+
+    def go(self, begin: Iterable[_Node]) -> None:
+        """Walk from some objects down."""
+        below = deque[_Node]()
+        steps = 0
+        candidates = iter(begin)
+        while self._targets - self.found.keys():
+            for node in candidates:
+                steps += 1
+                if steps % _SLICE == 0:
+                    if steps > self._budget or monotonic() > self._until:
+                        self.whole = False
+                        return
+                    sleep(0)
+                if self._is_new(node) and node.depth < self._depth:
+                    below.append(node)
+            if not below:
+                return
+            candidates = _children(below.popleft())
+
+    def _is_new(self, node: _Node) -> bool:
+        subject = node.subject
+        key = id(subject)
+        if key in self._targets:
+            self.found.setdefault(key, node)
+            return False
+        if key in self._seen or roots.is_a(subject, self._opaque) or type(subject).__name__ in _BOOKS:
+            return False
+        self._seen.add(key)
+        return True
 
 
 def _children(node: _Node) -> Iterator[_Node]:
+    return (_Node(value, label, node) for label, value in _steps(node) if not roots.is_leaf(value))
+
+
+def _steps(node: _Node) -> Iterator[tuple[str, Any]]:
     subject = node.subject
     if type(subject) is dict:
-        for key, value in list(subject.items()):
-            if not isinstance(value, _OPAQUE):
-                yield _Node(value, _key_label(node, key), node)
-    elif type(subject) in (list, tuple):
-        for index, value in enumerate(list(subject)):
-            if not isinstance(value, _OPAQUE):
-                yield _Node(value, f"[{index}]", node)
-    else:
-        names = _attributes(subject)
-        for value in _referents(subject):
-            if not isinstance(value, _OPAQUE):
-                yield _Node(value, names.get(id(value), _step_label(value)), node)
+        return ((_key_label(node, key), value) for key, value in list(subject.items()))
+    if type(subject) in (list, tuple):
+        return ((f"[{index}]", value) for index, value in enumerate(list(subject)))
+    if type(subject) is types.FunctionType:
+        return _enclosed(subject)
+    if roots.is_a(subject, greenlets.kinds):
+        return chain(_inner(subject), (("", value) for value in roots.held_on(getattr(subject, "gr_frame", None))))
+    return _inner(subject)
+
+
+def _inner(subject: Any) -> Iterator[tuple[str, Any]]:
+    names = _attributes(subject)
+    return ((names.get(id(value), _step_label(value)), value) for value in _referents(subject))
+
+
+def _enclosed(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """Give what a function brings along: not its globals, which are nobody's."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        yield f" > {name} of {function.__name__}", cell
+    for values in (function.__defaults__, function.__kwdefaults__):
+        yield f" > default of {function.__name__}", values
 
 
 def _referents(subject: Any) -> list[Any]:
     found = gc.get_referents(subject)
-    if sys.version_info < (3, 11) and isinstance(subject, _SUSPENDABLE):
+    if sys.version_info < (3, 11) and roots.is_a(subject, _SUSPENDABLE):
         # later versions give a generator's locals as its own referents
         found += [value for frame in found if isinstance(frame, types.FrameType) for value in _held_by(frame)]
     return found
@@ -140,10 +190,9 @@ def _held_by(frame: types.FrameType) -> Iterator[Any]:
 
 
 def _attributes(subject: Any) -> dict[int, str]:
-    try:
-        values = object.__getattribute__(subject, "__dict__")
-    except AttributeError:
-        return {}
+    """Give the label of each attribute's value by its id; asks no property of the application's for them."""
+    own = next((vars(cls)["__dict__"] for cls in type(subject).__mro__ if "__dict__" in vars(cls)), None)
+    values = own.__get__(subject) if type(own) is types.GetSetDescriptorType else None
     if type(values) is not dict:
         return {}
     return {id(values): ""} | {id(value): f".{name}" for name, value in list(values.items())}
@@ -156,74 +205,11 @@ def _key_label(node: _Node, key: object) -> str:
     return f"[{key}]" if type(key) is int else f"[<{type(key).__name__}>]"
 
 
-def _step_label(value: object) -> str:
-    if isinstance(value, types.FrameType):
+def _step_label(value: Any) -> str:
+    if roots.is_a(value, (types.FrameType,)):
         return f" > frame of {value.f_code.co_name}"
-    if isinstance(value, types.TracebackType):
+    if roots.is_a(value, (types.TracebackType,)):
         return " > traceback"
-    return f" > {type(value).__name__}" if not isinstance(value, (dict, list, tuple)) else ""
-
-
-def _module_roots() -> Iterator[_Node]:
-    """Give the globals of every module that is not a library's, the main module first."""
-    for name, module in sorted(sys.modules.items(), key=lambda item: item[0] != "__main__"):
-        file = getattr(module, "__file__", None) or ""
-        if name == "__main__" or (file and not stack.is_library(file) and not name.startswith("poolwatch")):
-            for key, value in list(vars(module).items()):
-                if not isinstance(value, _OPAQUE):
-                    yield _Node(value, f"{name}.{key}", None)
-
-
-def _living_roots() -> Iterator[list[_Node]]:
-    for frame in sys._current_frames().values():
-        yield [_Node(value, "", None) for value in _locals_of(_not_ours(frame))]
-    for task in _tasks():
-        yield [_Node(coroutine, "", None) for coroutine in _chain(task.get_coro())]
-    for loop in actor.loops():
-        yield [_Node(handle, "", None) for name in _LOOP_QUEUES for handle in list(getattr(loop, name, ()))]
-    for greenlet in actor.known_greenlets():
-        if not greenlet.dead and greenlet.gr_frame is not None:
-            yield [_Node(value, "", None) for value in _locals_of(greenlet.gr_frame)]
-
-
-def _tasks() -> list[Any]:
-    found: list[Any] = []
-    for loop in actor.loops():
-        try:
-            found.extend(task for task in asyncio.all_tasks(loop) if not task.done())
-        except RuntimeError:  # the set of tasks changed under us too often
-            continue
-    return found
-
-
-def _chain(coroutine: Any) -> Iterator[Any]:
-    """Give a coroutine and what it awaits: their locals are referents of the coroutine objects themselves."""
-    while coroutine is not None and hasattr(coroutine, "__class__"):
-        yield coroutine
-        coroutine = next(
-            (getattr(coroutine, name) for name in ("cr_await", "gi_yieldfrom", "ag_await") if hasattr(coroutine, name)),
-            None,
-        )
-
-
-def _locals_of(frame: types.FrameType | None) -> Iterator[Any]:
-    while frame is not None:
-        if frame.f_code.co_flags & 2:  # CO_NEWLOCALS: not a module's or a class body's frame
-            yield from _fast_locals(frame)
-        frame = frame.f_back
-
-
-def _not_ours(frame: types.FrameType | None) -> types.FrameType | None:
-    """Skip poolwatch's own innermost frames: nothing of the watcher's, but the host's that asked for a look."""
-    while frame is not None and frame.f_code.co_filename.startswith(stack.OUR_FOLDER):
-        frame = frame.f_back
-    return frame
-
-
-def _fast_locals(frame: types.FrameType) -> list[Any]:
-    names = frame.f_locals
-    values = [value for value in list(names.values()) if not isinstance(value, _OPAQUE)]
-    # before 3.13 this dict is the frame's own copy, which would keep what it holds alive; nobody else may have it
-    if type(names) is dict and sys.getrefcount(names) <= 3:
-        names.clear()
-    return values
+    if roots.is_a(value, (dict, list, tuple)):
+        return ""
+    return f" > {type(value).__name__}"

@@ -9,7 +9,7 @@ from gevent.greenlet import Greenlet
 
 from poolwatch.guard import Guard
 from poolwatch.ledger import Ledger
-from poolwatch.senses import flow, route
+from poolwatch.senses import flow, greenlets, route
 
 _HOOK = "gevent"
 _guard: Guard
@@ -26,6 +26,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
 def spawned(greenlet: Any) -> None:
     """Give the new greenlet a context with the spawner's strand and course in it, and nothing of the host's."""
     try:
+        greenlets.meet(greenlet)
         strand, course = flow.current_strand(), route.to_give()
         named = strand is not None and strand.scope is not None
         if greenlet.gr_context is None and (named or course is not None):

@@ -127,6 +127,16 @@ class Register:
             self._forget(body)
         return home
 
+    def found_again(self, connection: object) -> None:
+        """Take back what counts as lost, where a ``__del__`` still returns it: the collector tells us first."""
+        for home in list(self.homes.values()):
+            for body in [body for body in home.lost if body.was == id(connection)]:
+                home.lost.remove(body)
+                if body.conn.lease is not None:
+                    body.conn.lease.collected = 0.0
+                    self.ledger.give_back(body.conn, body.conn.lease)
+                self._forget(body)
+
     def forget_lost(self, home: Home) -> None:
         """Count lost slots no longer: their pool is closed or gone. Safe in a finalizer."""
         while home.lost:

@@ -1,7 +1,8 @@
 """The rare paths of the ledger: somebody else than before touches a lease. Evidence is gathered here, at once.
 
 A sequential hand-off is normal. It becomes suspicious only when A used the lease, then B, then A again, while
-neither had ended, neither descends from the other, neither waited for the other, and no common flow is known.
+neither had ended, neither descends from the other, neither waited for the other, nothing was committed between
+them, and no common flow is known.
 """
 
 from __future__ import annotations
@@ -61,11 +62,16 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
     lease.conn.hand_offs += 1
     trail = _trail(lease)
     before, strand = lease.user, own_strand(me.key)
+    trail.passed_on = trail.passed_on or (lease.owner.has_ended() and before.has_ended())
     flow, trace = current_scope(), _trace()
     if flow is not None and trail.flow is not None and flow.root is not trail.flow.root and not trail.flow_reported:
         trail.reported = trail.flow_reported = True
         _report_flows(ledger, lease, trail, me, flow)
-    unexplained = not _same(trace, trail.trace) and not _explained(before, trail.strand(), me, strand)
+    unexplained = not (
+        _same(trace, trail.trace)
+        or lease.conn.settled == (lease.taken, lease.statements)
+        or _explained(before, trail.strand(), me, strand)
+    )
     if unexplained and trail.suspicious and trail.before is me and not trail.reported:
         trail.reported = True
         _report_turns(ledger, lease, trail, me)

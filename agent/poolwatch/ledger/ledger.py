@@ -157,9 +157,10 @@ class Ledger(Pools):
             crossing.user_changed(self, lease, me)
         if conn.foreign and (not conn.reported or crossing.is_strict(self, conn.pool)):
             crossing.of_process(self, lease, me)
+        now = monotonic()  # the last call: what a signal handler raises after it would leave us inside
         lease.user = conn.inside = me
         lease.statement = statement
-        conn.since = monotonic()
+        conn.since = now
         return True
 
     def leave(self, lease: Lease) -> None:
@@ -169,6 +170,10 @@ class Ledger(Pools):
         lease.used = now = monotonic()
         lease.busy += now - conn.since
         lease.statements += 1
+
+    def settled(self, lease: Lease) -> None:
+        """Record that a transaction was committed: who uses the lease next does not step into another's work."""
+        lease.conn.settled = lease.taken, lease.statements
 
     def _locate(self, conn: Conn, depth: int) -> FrameType | None:
         """Find the application's frame, ``depth`` or more up from here, and note on ``conn`` which site it is."""
@@ -239,6 +244,13 @@ class Ledger(Pools):
         for queue in (self.notable, self.retired, self.waited, self.opened, self.events, self.gone, self.remedied):
             queue.clear()
         self.dropped.clear()
+
+    def let_go(self) -> None:
+        """Expect nothing of the leases that are out: nobody will see them come back."""
+        for lease in self.out():
+            lease.conn.lease = None
+            lease.returned = monotonic()
+        self.detached.clear()
 
     def out(self) -> list[Lease]:
         """Give the leases that are out now, oldest first or nearly so; those of a fork's parent are left out."""

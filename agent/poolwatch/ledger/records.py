@@ -93,7 +93,7 @@ class Conn:
 
     __slots__ = (
         "depth", "foreign", "hand_offs", "home", "inside", "latest", "lease", "lent", "loop", "open", "pool",
-        "reported", "since", "site", "socket", "sums",
+        "reported", "settled", "since", "site", "socket", "sums",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, home: int, loop: Loop | None) -> None:
@@ -108,6 +108,8 @@ class Conn:
         self.inside: Actor | None = None
         """Who executes in it at this moment."""
         self.since = 0.0
+        self.settled: tuple[float, int] = (0.0, 0)
+        """The lease (by when it was taken) that committed last, and how many statements it had run by then."""
         self.foreign = 0
         """The pid it was opened in, where that is not this process."""
         self.reported = False
@@ -193,7 +195,7 @@ class Lease(weakref.ref[Any]):
 class Trail:
     """Who used a lease after whom; made when a second user appears."""
 
-    __slots__ = ("before", "flow", "flow_reported", "reported", "stack", "strand", "suspicious", "trace")
+    __slots__ = ("before", "flow", "flow_reported", "passed_on", "reported", "stack", "strand", "suspicious", "trace")
 
     def __init__(self, strand: weakref.ref[Strand], flow: Scope | None, trace: Trace | None) -> None:
         self.before: Actor | None = None
@@ -205,6 +207,8 @@ class Trail:
         self.suspicious = False
         self.reported = False
         self.flow_reported = False
+        self.passed_on = False
+        """True once somebody used it after its owner and its user so far had ended."""
         self.stack: Raw = ()
 
 

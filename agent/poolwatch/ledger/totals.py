@@ -122,7 +122,9 @@ class Totals:
             news.returned.append(lease)
         self.flows.settle()
         # the queue is the process's: what an earlier, uninstalled watch had seen lent is not this one's to tell of
-        news.collected.extend(lease for lease in taken(ledger.gone) if lease.conn.pool.key in ledger.pools)
+        news.collected.extend(
+            lease for lease in taken(ledger.gone) if lease.collected and lease.conn.pool.key in ledger.pools
+        )
         news.events.extend(taken(ledger.events))
 
     def now(self, ledger: Ledger) -> tuple[dict[int, PoolSums], Sites]:

@@ -60,12 +60,16 @@ class Owner:
         return f"{name} (pid {self.pid})"
 
 
+_HANDED_OVER = {"living frame", "queue"}
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """One loan of one connection, from checkout to checkin, as it is now.
 
-    ``held_by``: what a bounded walk found to reach the handle, for suspects only: ``"living frame"`` (handed
-    over), ``"dead frame"`` (only the dead owner's own frame or traceback), ``"other"``; None where nobody looked.
+    ``held_by``: what a bounded walk found to reach the handle, for suspects only: ``"living frame"`` or ``"queue"``
+    (handed over), ``"dead frame"`` (only the dead owner's own frame or traceback), ``"other"``, ``"unknown"`` (there
+    was too much to look through); None where nobody looked.
     """
 
     id: int
@@ -99,10 +103,17 @@ class Lease:
     """What of poolwatch gave it back in its owner's stead."""
     scope_must_return: bool = False
     """True where that flow may hand nothing on: a test, or a block that expects no leaks."""
+    passed_on: bool = False
+    """True where somebody used it after all who had it before had ended: it lies where others find it."""
     JSON: ClassVar = (
         "id", "pool", "library", "age_seconds", "idle_seconds", "owner", "user", "site", "statements", "busy_seconds",
         "in_transaction", "detached",
     )  # fmt: skip
+
+    @property
+    def handed_over(self) -> bool:
+        """Tell whether somebody else than its owner has it, or will."""
+        return self.held_by in _HANDED_OVER
 
 
 @dataclass(frozen=True, slots=True)

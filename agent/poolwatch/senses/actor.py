@@ -190,6 +190,7 @@ def _new_greenlet(greenlet: Any) -> Actor:
     above = _greenlets.get(id(parent)) if parent.parent is not None else actor.thread
     actor.above = above.key if above else 0
     _register(_greenlets, greenlet, actor, _greenlet_gone)
+    greenlets.meet(greenlet)
     return actor
 
 
@@ -229,9 +230,3 @@ def loops() -> list[asyncio.AbstractEventLoop]:
     """Give the known event loops that live and are not closed."""
     found = [known.ref() for known in list(_loops.values())]
     return [loop for loop in found if loop is not None and not loop.is_closed()]
-
-
-def known_greenlets() -> list[Any]:
-    """Give the known greenlets that live."""
-    found = [known.ref() if known.ref else None for known in list(_greenlets.values())]
-    return [greenlet for greenlet in found if greenlet is not None]

@@ -12,18 +12,12 @@ from sys import _getframe
 from types import CodeType, FrameType
 from typing import Any
 
+from poolwatch.libraries import POOL_LIBRARIES
 from poolwatch.model import Frame, Site
 from poolwatch.senses import greenlets
 
 Raw = tuple[tuple[CodeType, int], ...]
 """A stack as kept: (code, offset of the instruction), innermost first."""
-
-POOL_LIBRARIES = {
-    "sqlalchemy", "sqlmodel", "flask_sqlalchemy", "psycopg", "psycopg_pool", "psycopg2", "asyncpg", "pymysql",
-    "aiomysql", "asyncmy", "MySQLdb", "aiosqlite", "pyodbc", "aioodbc", "oracledb", "pg8000", "greenlet", "poolwatch",
-    "gql",
-}  # fmt: skip
-"""Packages whose frames never are the site of a lease."""
 
 _STDLIB = tuple({os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
 _LIBRARY_PARTS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
@@ -51,7 +45,7 @@ def treat_as_inside(folder: str) -> None:
 
 
 def _is_pool_library(file: str) -> bool:
-    if file.startswith((OUR_FOLDER, "<frozen", "<sqlalchemy")):
+    if file.startswith((OUR_FOLDER, "<frozen", "<sqlalchemy", "<attrs ")):
         return not file.startswith(_DEMO_FOLDER)
     if file.startswith(tuple(_hooked_folders)):
         return True
@@ -89,8 +83,9 @@ def outside(depth: int) -> FrameType | None:
 
 
 def generated(frame: FrameType) -> bool:
-    """Tell whether code named "<string>" was made by a library (SQLAlchemy 2.0 does), not given by ``python -c``."""
-    return frame.f_code.co_filename == "<string>" and frame.f_globals.get("__name__") != "__main__"
+    """Tell whether code named "<string>" was made by a library (SQLAlchemy 2.0, dataclasses), not ``python -c``'s."""
+    names = frame.f_globals
+    return frame.f_code.co_filename == "<string>" and (names.get("__name__") != "__main__" or "__file__" in names)
 
 
 def _behind_greenlet() -> FrameType | None:

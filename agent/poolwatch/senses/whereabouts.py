@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from opcode import opname
 from types import FrameType
 
 from poolwatch.senses import stack
@@ -18,6 +19,7 @@ _WAITING_FILES = {
     "runners.py", "pool.py", "thread.py", "timeouts.py", "selectors.py",
 }  # fmt: skip
 _WAITING_FUNCTIONS = {"wait", "wait_for", "_wait", "gather", "shield", "join", "result", "acquire", "get", "put"}
+_ENTERING = {"SETUP_WITH", "BEFORE_WITH"}
 
 
 def frames_of(actor: Actor) -> list[FrameType]:
@@ -64,7 +66,14 @@ def waits_for_others(actor: Actor) -> bool:
     for frame in frames:
         code = frame.f_code
         if not stack.is_library(code.co_filename):
-            return False
+            return frame is frames[0] and _is_at_a_lock(frame)
         if os.path.basename(code.co_filename) in _WAITING_FILES or code.co_name in _WAITING_FUNCTIONS:
             return True
     return True
+
+
+def _is_at_a_lock(frame: FrameType) -> bool:
+    """Tell whether an innermost frame stands before a lock: those are of C, and have no frame of their own."""
+    code = frame.f_code
+    step = opname[code.co_code[frame.f_lasti]]
+    return step in _ENTERING or (step.startswith("CALL") and "acquire" in code.co_names)

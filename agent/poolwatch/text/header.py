@@ -25,8 +25,15 @@ def summary(report: Json) -> str:
             several(len(report["pools"]), "pool"),
             several(leases, "lease"),
             findings(report),
+            *_failed(report["processes"]),
         ]
     )
+
+
+def _failed(processes: list[Json]) -> list[str]:
+    """Name the hooks that failed: what they watch was not seen from then on."""
+    names = sorted({clean(name) for process in processes for name in process.get("hook_errors", ())})
+    return [f"NOT ALL WAS SEEN: {', '.join(names)} failed"] if names else []
 
 
 def findings(report: Json) -> str:
@@ -106,6 +113,7 @@ def footer(report: Json) -> list[Line]:
         return []
     advice = (
         "Where next: fix the first finding first; later ones often follow from it. All frames and facts are in the"
-        " JSON report: poolwatch run --report leaks.json -- COMMAND"
+        " JSON report: poolwatch run --report leaks.json -- COMMAND. What a kind means, and how it is cured:"
+        " poolwatch explain KIND"
     )
     return [Line(text, "dim") for text in textwrap.wrap(advice, WIDTH)]

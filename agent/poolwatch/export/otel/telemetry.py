@@ -80,6 +80,8 @@ class Telemetry:
     def follow(self, changes: list[Change], news: News) -> None:
         """Tell of one look."""
         self._meet()
+        if not self._met:
+            return
         leases = [lease for lease in news.returned if is_sampled(lease.trace) and not lease.more.foreign]
         waits = [wait for wait in news.waited if is_sampled(wait.trace)]
         if not (changes or leases or waits or self._may_measure()):

@@ -180,6 +180,8 @@ def _give_back(pool: Any, connection: Any) -> None:
         body = _register.bodies.get(id(connection))
         if getattr(connection, "_pool", None) is not pool:
             return  # the library refuses it
+        if body is None:
+            _register.found_again(connection)
         conn = body.conn if body is not None else conn_of(pool, connection)
         lease = conn.lease
         if lease is not None:

@@ -9,7 +9,7 @@ from sqlalchemy.pool import Pool as SQLAlchemyPool
 from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard
+from poolwatch.guard import Guard, is_hosts
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.pools import drop, unseen
 from poolwatch.hooks.sqlalchemy.remedies import replace_inherited
@@ -48,7 +48,7 @@ def _checkout(original: Any) -> Any:
                 crossing.of_route(_ledger, conn.pool)
             _ledger.lend(conn, lent, _OWN_FRAMES)
         except BaseException as error:
-            if isinstance(error, CrossingError) or not isinstance(error, Exception):
+            if isinstance(error, CrossingError) or is_hosts(error):
                 _refuse(lent, error)
                 raise
             _guard.failed(_CHECKOUT, error)
@@ -76,7 +76,8 @@ def _checkin(original: Any) -> Any:
                     drop(self, conn)
         except Exception as error:
             _guard.failed(_CHECKIN, error)
-        original(self, _fairy_was_created)
+        finally:
+            original(self, _fairy_was_created)
 
     return checkin
 

@@ -91,7 +91,21 @@ def _execute_bare(original: Any) -> Any:
     return do_execute_no_params
 
 
+def _commit(original: Any) -> Any:
+    def do_commit(self: Any, dbapi_connection: Any) -> None:
+        original(self, dbapi_connection)
+        try:
+            lease = lease_of(dbapi_connection)
+            if lease is not None:
+                _ledger.settled(lease)
+        except Exception as error:
+            _guard.failed(_HOOK, error)
+
+    return do_commit
+
+
 _WRAPPERS = {
+    "do_commit": _commit,
     "do_execute": _execute,
     "do_executemany": _execute,
     "do_execute_no_params": _execute_bare,

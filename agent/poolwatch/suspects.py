@@ -1,0 +1,72 @@
+"""Which leases a detector could have something to say of, and what is found out about them before it does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from poolwatch import model
+from poolwatch.config import Config
+from poolwatch.evidence import gather
+from poolwatch.guard import Guard
+from poolwatch.ledger import Lease, Ledger, view
+from poolwatch.ledger.totals import News
+
+
+class Suspects:
+    """Asks, look by look, about the few leases that may be a problem."""
+
+    def __init__(self, ledger: Ledger, config: Config, guard: Guard) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._guard = guard
+        self._witness = gather.Witness()
+
+    def among(self, news: News, now: float, final: bool) -> dict[int, Lease]:
+        """Give the leases that a detector could have something to say of, by id."""
+        idle = min(self._config.overdue_after, self._config.idle_in_transaction_after, self._config.floor_window)
+        starved = {wait.pool.key for wait in [*self._ledger.waits.values(), *news.waited]}
+        found = {lease.id: lease for lease in news.collected}
+        found.update({lease.id: lease for lease in news.returned if lease.more.remedy})
+        for lease in self._ledger.out():
+            if now - lease.used >= idle:
+                gather.note_unseen_use(lease, now)
+            if (
+                final
+                or lease.collected
+                or now - lease.used >= idle
+                or lease.conn.pool.key in starved
+                or (lease.owner.has_ended() and lease.user.has_ended())
+                or self._scope_over(lease, now, final)
+            ):
+                found[lease.id] = lease
+        return found
+
+    def examined(self, suspects: dict[int, Lease], now: float, final: bool) -> tuple[model.Lease, ...]:
+        """Freeze them, with what their drivers say and with who keeps the handles of those whose owner has ended."""
+        leases = suspects.values()
+        ended = [
+            lease for lease in leases if self._long_ended(lease, now, final) or self._scope_over(lease, now, final)
+        ]
+        try:
+            self._witness.ask(ended, now, final=final)
+        except Exception as error:  # it goes through objects of the application's, whatever they are
+            self._guard.failed("witness", error)
+        return tuple(self._witness.testify(self._frozen(lease, now, final)) for lease in leases)
+
+    def _frozen(self, lease: Lease, now: float, final: bool) -> model.Lease:
+        frozen = view.lease(lease, now)
+        if frozen.idle_seconds < self._config.idle_in_transaction_after and not final:
+            return frozen
+        return replace(frozen, **gather.driver_state(lease))
+
+    def _long_ended(self, lease: Lease, now: float, final: bool) -> bool:
+        if lease.collected or not (lease.owner.has_ended() and lease.user.has_ended()):
+            return False
+        return final or now - max(lease.owner.ended, lease.user.ended, lease.owner.thread.ended) >= self._config.grace
+
+    def _scope_over(self, lease: Lease, now: float, final: bool) -> bool:
+        scope = lease.more.scope
+        over = scope.over_since(lease.taken) if scope is not None and not lease.collected else 0.0
+        if scope is None or not over:
+            return False
+        return final or now - over >= self._config.grace or scope.must_be_back()
