@@ -104,8 +104,15 @@ def test_explain_says_all_of_a_kind(kind: Kind, capsys: pytest.CaptureFixture[st
     assert cli.main(["explain", kind.name.upper()]) == 0
     shown = capsys.readouterr().out
     flat = " ".join(shown.split())
-    assert shown.startswith(f"{kind.name} -- {kind.grade}\n")
-    for text in (kind.meaning, *kind.causes, *(cure for _, cure in kind.cures), *kind.options, *kind.alerts):
+    assert shown.startswith(f"{kind.name} -- {', '.join(kind.grades)}\n")
+    for text in (
+        kind.meaning,
+        *(f"{grade} {when}" for grade, when in kind.grades.items() if when),
+        *kind.causes,
+        *(cure for _, cure in kind.cures),
+        *kind.options,
+        *kind.alerts,
+    ):
         assert " ".join(text.split()) in flat
     assert max(map(len, shown.partition("\nThis leads to it")[0].splitlines())) <= 100
 

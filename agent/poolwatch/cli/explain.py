@@ -45,8 +45,9 @@ def _listed(kinds: Iterable[Kind]) -> Iterator[str]:
 
 
 def _explained(kind: Kind) -> Iterator[str]:
-    yield f"{kind.name} -- {kind.grade}"
+    yield f"{kind.name} -- {', '.join(kind.grades)}"
     yield from _facts("", kind.meaning.split("\n\n"))
+    yield from _facts("Grade", (f"{grade} {when}" for grade, when in kind.grades.items() if when))
     yield from _facts("Causes", kind.causes)
     yield from _facts("Cure", (f"{case}: {text}" if case else text for case, text in kind.cures))
     yield from _facts("Resolved", [kind.resolved])

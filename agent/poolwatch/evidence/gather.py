@@ -37,6 +37,8 @@ class Witness:
         if not due:
             return
         handles = {key: lease for lease in due if (key := _handle_id(lease)) is not None}
+        for lease in handles.values():
+            self._answers.setdefault(lease.id, _Answer("unknown", (), now))  # should the walk fail
         living, whole = reach.by_living_frames(set(handles))
         paths = reach.by_modules(set(handles) - living)
         for key, lease in handles.items():

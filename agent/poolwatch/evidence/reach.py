@@ -96,7 +96,7 @@ def _kept(way: list[_Node], only_dead: bool) -> Kept:
 
 
 def _is_queue(subject: Any) -> bool:
-    return any(cls.__name__ in _QUEUES for cls in type(subject).__mro__)
+    return any(roots.name_of(kind) in _QUEUES for kind in roots.classes_of(subject))
 
 
 class _Walk:
@@ -139,7 +139,7 @@ class _Walk:
         if key in self._targets:
             self.found.setdefault(key, node)
             return False
-        if key in self._seen or roots.is_a(subject, self._opaque) or type(subject).__name__ in _BOOKS:
+        if key in self._seen or roots.is_a(subject, self._opaque) or roots.name_of(type(subject)) in _BOOKS:
             return False
         self._seen.add(key)
         return True
@@ -179,7 +179,7 @@ def _referents(subject: Any) -> list[Any]:
     found = gc.get_referents(subject)
     if sys.version_info < (3, 11) and roots.is_a(subject, _SUSPENDABLE):
         # later versions give a generator's locals as its own referents
-        found += [value for frame in found if isinstance(frame, types.FrameType) for value in _held_by(frame)]
+        found += [value for frame in found if roots.is_a(frame, (types.FrameType,)) for value in _held_by(frame)]
     return found
 
 
@@ -191,7 +191,8 @@ def _held_by(frame: types.FrameType) -> Iterator[Any]:
 
 def _attributes(subject: Any) -> dict[int, str]:
     """Give the label of each attribute's value by its id; asks no property of the application's for them."""
-    own = next((vars(cls)["__dict__"] for cls in type(subject).__mro__ if "__dict__" in vars(cls)), None)
+    bodies = map(roots.body_of, roots.classes_of(subject))
+    own = next((body["__dict__"] for body in bodies if "__dict__" in body), None)
     values = own.__get__(subject) if type(own) is types.GetSetDescriptorType else None
     if type(values) is not dict:
         return {}
@@ -202,7 +203,7 @@ def _key_label(node: _Node, key: object) -> str:
     """Give the label of an entry; of keys only plain text and numbers are shown, others are the host's code to run."""
     if type(key) is str:
         return f".{key}" if node.label == "" and node.up is not None else f"[{key!r}]"
-    return f"[{key}]" if type(key) is int else f"[<{type(key).__name__}>]"
+    return f"[{key}]" if type(key) is int else f"[<{roots.name_of(type(key))}>]"
 
 
 def _step_label(value: Any) -> str:
@@ -212,4 +213,4 @@ def _step_label(value: Any) -> str:
         return " > traceback"
     if roots.is_a(value, (dict, list, tuple)):
         return ""
-    return f" > {type(value).__name__}"
+    return f" > {roots.name_of(type(value))}"

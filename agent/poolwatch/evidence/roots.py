@@ -8,7 +8,7 @@ import gc
 import sys
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from poolwatch.libraries import POOL_LIBRARIES
@@ -21,13 +21,36 @@ _OPAQUE = (
 )  # fmt: skip
 _LOOP_QUEUES = ("_ready", "_scheduled")
 """What asyncio's own loops will call: a close that is scheduled reaches its connection from there."""
+_AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
 _READS = {"LOAD_NAME", "LOAD_GLOBAL"}
 _JUMPS = {*dis.hasjrel, *dis.hasjabs}
+# a class may have its attributes looked up by code of the application's; what the interpreter knows of it may not
+_classes, _names, _modules, _bodies = (
+    vars(type)[name].__get__ for name in ("__mro__", "__name__", "__module__", "__dict__")
+)
 
 
 def is_a(value: Any, kinds: tuple[type, ...]) -> bool:
     """Tell whether ``value`` is of one of the classes: ``isinstance`` would run the code of a proxy's ``__class__``."""
     return issubclass(type(value), kinds)
+
+
+def classes_of(value: Any) -> tuple[type, ...]:
+    """Give the class of ``value`` and those it derives from."""
+    found: tuple[type, ...] = _classes(type(value))
+    return found
+
+
+def name_of(kind: type) -> str:
+    """Give the name of a class."""
+    name: str = _names(kind)
+    return name
+
+
+def body_of(kind: type) -> Mapping[str, Any]:
+    """Give what a class itself defines."""
+    body: Mapping[str, Any] = _bodies(kind)
+    return body
 
 
 def is_leaf(value: Any) -> bool:
@@ -64,7 +87,7 @@ def _is_application(name: str, file: object) -> bool:
 
 def _named(module: str, names: Any) -> Iterator[tuple[str, Any]]:
     for key, value in list(names.items()):
-        attributes = type.__getattribute__(value, "__dict__") if is_a(value, (type,)) else None
+        attributes = body_of(value) if is_a(value, (type,)) else None
         if attributes is not None and attributes.get("__module__") == module:
             yield from ((f"{module}.{key}.{name}", inner) for name, inner in list(attributes.items()))
         else:
@@ -85,9 +108,7 @@ def _chain(coroutine: Any) -> Iterator[Any]:
     """Give a coroutine and what it awaits: their locals are referents of the coroutine objects themselves."""
     while coroutine is not None:
         yield coroutine
-        awaits = next(
-            (name for name in ("cr_await", "gi_yieldfrom", "ag_await") if hasattr(type(coroutine), name)), None
-        )
+        awaits = next((name for name in _AWAITS if any(name in body_of(kind) for kind in classes_of(coroutine))), None)
         coroutine = None if awaits is None else getattr(coroutine, awaits)
 
 
@@ -127,7 +148,8 @@ def _still_read(frame: types.FrameType) -> list[Any]:
 
 
 def _is_handle(value: Any) -> bool:
-    return any(str(cls.__module__).partition(".")[0] in POOL_LIBRARIES for cls in type(value).__mro__)
+    modules = [_modules(kind) for kind in classes_of(value)]
+    return any(type(name) is str and name.partition(".")[0] in POOL_LIBRARIES for name in modules)
 
 
 def _read_after(frame: types.FrameType) -> set[Any]:

@@ -1,4 +1,4 @@
-"""asyncpg: leases by the wrapped ``Pool._acquire`` and ``Pool.release``, use by wrapped methods of its connections.
+"""asyncpg: leases by the wrapped ``Pool._acquire`` and ``Connection._on_release``, use by wrapped methods.
 
 A connection without a pool is no lease; only two tasks inside it, or a foreign loop, are reported. Connections that
 SQLAlchemy opened are left to SQLAlchemy's hook.

@@ -1,4 +1,4 @@
-"""Leases and waits of ``asyncpg.Pool``.
+"""Leases and waits of ``asyncpg.Pool``; ``release`` is seen where it tells the connection.
 
 The handle of a lease is the connection: the proxy that the application holds has no weak references. The pool keeps
 both, so a forgotten one is never collected; only its owner's end, or its age, can tell.
@@ -12,7 +12,6 @@ from typing import Any
 
 from asyncpg.connection import Connection
 from asyncpg.pool import Pool as AsyncpgPool
-from asyncpg.pool import PoolConnectionProxy
 
 from poolwatch.errors import CrossingError
 from poolwatch.hooks.elsewhere import report
@@ -32,9 +31,9 @@ def install(register: Register) -> None:
     register.ledger.closers["asyncpg"] = _closer
     for cls, name, wrapped in (
         (AsyncpgPool, "_acquire", _acquiring),
-        (AsyncpgPool, "release", _releasing),
         (AsyncpgPool, "close", _closing),
         (AsyncpgPool, "_get_new_connection", _connecting),
+        (Connection, "_on_release", _releasing),
         (Connection, "_cleanup", _cleaning),
     ):
         patch(register.guard, register.hook, cls, name, wrapped(getattr(cls, name)))
@@ -89,11 +88,14 @@ def _acquiring(original: Any) -> Any:
 
 
 def _releasing(original: Any) -> Any:
-    async def release(self: Any, connection: Any, *, timeout: float | None = None) -> Any:
-        _give_back(self, connection)
-        return await original(self, connection, timeout=timeout)
+    def _on_release(self: Any, *args: Any) -> None:
+        original(self, *args)
+        try:
+            _end(self)
+        except Exception as error:
+            _register.failed(error)
 
-    return release
+    return _on_release
 
 
 def _closing(original: Any) -> Any:
@@ -172,14 +174,6 @@ def _lend(pool: Any, proxy: Any) -> None:
         if conn.foreign:
             conn.reported = True  # what is to say of that was said of the pool
         _register.ledger.lend(conn, connection, 2)
-    except Exception as error:
-        _register.failed(error)
-
-
-def _give_back(pool: Any, proxy: Any) -> None:
-    try:
-        if type(proxy) is PoolConnectionProxy and proxy._con is not None and proxy._holder._pool is pool:
-            _end(proxy._con)
     except Exception as error:
         _register.failed(error)
 

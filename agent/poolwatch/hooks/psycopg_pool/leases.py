@@ -1,4 +1,7 @@
-"""Leases and waits: ``getconn``, ``putconn`` and ``close`` of both pool classes, from which the null pools inherit."""
+"""Leases and waits: ``getconn`` and ``close`` of both pool classes, from which the null pools inherit.
+
+A ``putconn`` is seen where it has made sure that the connection is this pool's.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from psycopg_pool import (
     NullConnectionPool,
     PoolTimeout,
 )
+from psycopg_pool.base import BasePool
 
 from poolwatch.errors import CrossingError
 from poolwatch.hooks.borrowers import sqlalchemy_asks
@@ -33,11 +37,10 @@ def install(register: Register) -> None:
     global _register
     _register = register
     for cls, name, wrapped in (
+        (BasePool, "_check_pool_putconn", _putconn),
         (ConnectionPool, "getconn", _getconn),
-        (ConnectionPool, "putconn", _putconn),
         (ConnectionPool, "close", _close),
         (AsyncConnectionPool, "getconn", _getconn_async),
-        (AsyncConnectionPool, "putconn", _putconn_async),
         (AsyncConnectionPool, "close", _close_async),
     ):
         patch(register.guard, register.hook, cls, name, wrapped(getattr(cls, name)))
@@ -86,19 +89,11 @@ def _getconn_async(original: Any) -> Any:
 
 
 def _putconn(original: Any) -> Any:
-    def putconn(self: Any, conn: Any) -> Any:
+    def _check_pool_putconn(self: Any, conn: Any) -> None:
+        original(self, conn)
         _give_back(self, conn)
-        return original(self, conn)
 
-    return putconn
-
-
-def _putconn_async(original: Any) -> Any:
-    async def putconn(self: Any, conn: Any) -> Any:
-        _give_back(self, conn)
-        return await original(self, conn)
-
-    return putconn
+    return _check_pool_putconn
 
 
 def _close(original: Any) -> Any:
@@ -178,8 +173,6 @@ def _lend(pool: Any, connection: Any) -> None:
 def _give_back(pool: Any, connection: Any) -> None:
     try:
         body = _register.bodies.get(id(connection))
-        if getattr(connection, "_pool", None) is not pool:
-            return  # the library refuses it
         if body is None:
             _register.found_again(connection)
         conn = body.conn if body is not None else conn_of(pool, connection)
