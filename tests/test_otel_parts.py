@@ -248,3 +248,29 @@ def test_the_last_lease_of_a_program_is_told(tmp_path: Path) -> None:
         [sys.executable, "-W", "always", program], cwd=tmp_path, env=environment(), capture_output=True, text=True
     )
     assert (done.stdout.split("\n"), done.stderr) == (["order", "lease sqlite/shop.db", ""], "")
+
+
+def test_no_thread_without_opentelemetry(tmp_path: Path) -> None:
+    """Where the program has nothing to tell, the courier's thread is never started: no finalizer can run in it."""
+    program = """
+import gc, time, poolwatch
+from poolwatch.export.otel import courier
+courier.start_new_thread = lambda *args: print("started")
+from sqlalchemy import create_engine
+watch = poolwatch.install(interval=0.01, grace=0)
+engine = create_engine("sqlite:///shop.db")
+engine.connect()
+gc.collect()
+deadline = time.monotonic() + 30
+while not watch.snapshot().findings and time.monotonic() < deadline:
+    time.sleep(0.01)
+print([finding.kind for finding in watch.findings()])
+watch.uninstall()
+engine.dispose()
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script(tmp_path, program)],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["['leak.collected']"]

@@ -42,7 +42,7 @@ def kinds(watch: poolwatch.Watch) -> list[str]:
     return [finding.kind for finding in watch.findings() if finding.state == "open"]
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
     """Wait until something holds."""
     until = time.monotonic() + seconds
     while not holds() and time.monotonic() < until:
@@ -57,6 +57,28 @@ def test_closed_instead_of_returned(watch: poolwatch.Watch, postgres: Server, mo
         pool.getconn().close()
         gc.collect()
         assert kinds(watch) == found
+
+
+def test_returned_by_a_finalizer(watch: poolwatch.Watch, postgres: Server) -> None:
+    """What a ``__del__`` in a reference cycle puts back was returned, though the collector calls us before it."""
+    with ConnectionPool(postgres.dsn, min_size=1, max_size=2, timeout=30, open=True) as pool:
+
+        class Repository:
+            def __init__(self) -> None:
+                self.connection = pool.getconn()
+                self.me = self
+
+            def __del__(self) -> None:
+                pool.putconn(self.connection)
+
+        for _ in range(6):
+            Repository().connection.execute("select 1")
+            gc.collect()
+            assert kinds(watch) == []
+        assert state(watch).used == 0
+        with pool.connection() as connection:
+            del connection
+            assert state(watch).used == 1
 
 
 def test_numbers_and_limits(watch: poolwatch.Watch, postgres: Server) -> None:
@@ -93,7 +115,7 @@ def test_waits_and_timeouts(watch: poolwatch.Watch, postgres: Server, cls: type[
 
         def wait() -> None:
             with pytest.raises(PoolTimeout):
-                pool.getconn(timeout=0.4)
+                pool.getconn(timeout=1.5)  # long enough to be seen waiting
 
         thread = threading.Thread(target=wait)
         thread.start()

@@ -121,6 +121,21 @@ def test_empty_report() -> None:
     assert "Where next" not in text.render(report())
 
 
+def test_failures_of_ours_are_said() -> None:
+    """A report to which a hook or the watcher did not come says so, and which; one that is whole does not."""
+    partial = report()
+    partial["processes"][0]["hook_errors"] = {"watcher": 72, "sqlalchemy.checkout": 1}
+    assert "NOT ALL WAS SEEN: sqlalchemy.checkout, watcher failed" in " ".join(text.summary(partial).split())
+    assert "NOT ALL WAS SEEN" in text.render(partial)
+    assert "NOT ALL WAS SEEN" not in text.render(report(finding()))
+
+
+def test_foot_says_where_kinds_are_explained() -> None:
+    """Below the findings stands which command says what a kind means."""
+    foot = text.render(report(finding())).partition("Where next:")[2]
+    assert "poolwatch explain KIND" in " ".join(foot.split())
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0, "0 ms"), (0.004, "4 ms"), (0.25, "0.2 s"), (5, "5 s"), (59.99, "1 min"), (73.2, "1 min 13 s"),

@@ -24,6 +24,10 @@ from sqlalchemy.pool import Pool, QueuePool
 
 import poolwatch
 from poolwatch.native import let_collector_go_on, with_collector_paused
+from tests import launcher
+from tests.launcher import kinds, reported, script
+
+LEFT: list[Any] = []
 
 
 def _family(root: type) -> Iterator[type]:
@@ -212,6 +216,50 @@ def test_uninstall_while_leases_are_out(tmp_path: Path) -> None:
     assert (state.used, engine.pool.checkedout()) == (0, 0)  # type: ignore[attr-defined]
     assert watch.snapshot().process.hook_errors == {}
     engine.dispose()
+
+
+def test_findings_stay_as_they_were(tmp_path: Path) -> None:
+    """What was found before the end of a watch is still told after it, and nothing becomes of it any more."""
+    watch = poolwatch.install(interval=60, grace=0)
+    engine = create_engine(
+        f"sqlite:///{tmp_path}/shop.db", logging_name="ended", connect_args={"check_same_thread": False}
+    )
+    held, dropped = engine.connect(), engine.connect()
+    del dropped
+    gc.collect()
+    thread = threading.Thread(target=lambda: LEFT.append(engine.connect()))
+    thread.start()
+    thread.join()
+    watch.uninstall()
+    before = watch.findings()
+    found = {(finding.kind, finding.state) for finding in before}
+    assert found == {("leak.collected", "open"), ("leak.owner_ended", "open")}
+    held.close()
+    LEFT.pop().close()
+    del held
+    gc.collect()
+    assert watch.findings() == before
+    assert watch.snapshot().leases == ()
+    engine.dispose()
+
+
+def test_report_after_uninstall(tmp_path: Path) -> None:
+    """What was out at the end of a watch, and is closed by the program later, is no finding of ``poolwatch run``."""
+    app = script(
+        tmp_path,
+        """
+        import poolwatch
+        from sqlalchemy import create_engine
+        engine = create_engine("sqlite:///shop.db")
+        connection = engine.connect()
+        poolwatch.installed().uninstall()
+        connection.close()
+        del connection
+        """,
+    )
+    done = launcher.poolwatch("run", "--report", "report.json", "--", "python", app, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert kinds(reported(tmp_path / "report.json")) == []
 
 
 def test_listener_of_the_application_stays(tmp_path: Path) -> None:

@@ -76,6 +76,10 @@ class Guard:
         """Note that ``hook`` raised; the caller swallows the error. One of the host's own is raised again."""
         if is_hosts(error):
             raise error
+        self.note(hook, error)
+
+    def note(self, hook: str, error: BaseException) -> None:
+        """Note that ``hook`` raised, on a thread of poolwatch's own."""
         self.errors[hook] = self.errors.get(hook, 0) + 1
         self._news.append((hook, error.with_traceback(None)))
 

@@ -123,7 +123,7 @@ class Watcher:
         try:
             self.look()
         except Exception as error:
-            self._guard.failed("watcher", error)
+            self._guard.note("watcher", error)
 
     def look(self, *, final: bool = False) -> list[Change]:
         """Take one look: drain, judge, tell. Gives what changed; ``final`` is the end of the process."""

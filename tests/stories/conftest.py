@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from tests.servers import Server
-from tests.stories.databases import serving
+from tests.servers.graphql import graphql as running_graphql
 from tests.stories.tally import PROPERTY, Tally
+
+_FIXTURES = {"postgresql": "postgres", "mysql": "mariadb", "mssql": "mssql", "graphql": "graphql"}
+"""The server of a dialect; but for the last they are those of all tests."""
 
 
 class _AsNeeded(dict[str, Server]):
-    """Servers by dialect, each started when a story first asks for it."""
+    """Servers by dialect, each started when a test first asks for it."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, request: pytest.FixtureRequest) -> None:
         super().__init__()
-        self._stack = stack
+        self._request = request
 
     def __missing__(self, dialect: str) -> Server:
-        started = self._stack.enter_context(serving([dialect]))
-        self.update(started)
-        return started[dialect]
+        server: Server = self._request.getfixturevalue(_FIXTURES[dialect])
+        self[dialect] = server
+        return server
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[dict[str, Server]]:
-    """Run the servers that the stories of this test process need."""
-    with ExitStack() as stack:
-        yield _AsNeeded(stack)
+def graphql() -> Iterator[Server]:
+    """Give a running GraphQL server."""
+    with running_graphql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> dict[str, Server]:
+    """Give the servers that the stories of this test process need."""
+    return _AsNeeded(request)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -78,6 +78,13 @@ def by_living_frames(targets: set[int]) -> tuple[set[int], bool]:
     return set(walk.found), walk.whole
 
 
+def from_values(values: Iterable[Any], targets: set[int]) -> set[int]:
+    """Give those ids of ``targets`` that some objects reach."""
+    walk = _Walk(targets, _NOT_SOMEBODY, *_LIVING)
+    walk.go(_Node(value, "") for value in values)
+    return set(walk.found)
+
+
 def by_modules(targets: set[int]) -> dict[int, Kept]:
     """Give for each id that a module's globals reach how they do."""
     direct = _from_modules(targets, (*_DEAD, asyncio.Task), False)
@@ -86,7 +93,7 @@ def by_modules(targets: set[int]) -> dict[int, Kept]:
 
 def _from_modules(targets: set[int], opaque: tuple[type, ...], only_dead: bool) -> dict[int, Kept]:
     walk = _Walk(targets, opaque, *_MODULES)
-    walk.go(_Node(value, name) for name, value in roots.modules() if not roots.is_leaf(value))
+    walk.go(_Node(value, name) for name, value in roots.modules())
     return {key: _kept(list(node.way()), only_dead) for key, node in walk.found.items()}
 
 
@@ -113,6 +120,7 @@ class _Walk:
         self._depth = depth
         self._until = monotonic() + _MAX_SECONDS
         self._seen: set[int] = set()
+        self._leaves = roots.Leaves()
 
     def go(self, begin: Iterable[_Node]) -> None:
         """Walk from some objects down."""
@@ -131,7 +139,8 @@ class _Walk:
                     below.append(node)
             if not below:
                 return
-            candidates = _children(below.popleft())
+            up = below.popleft()
+            candidates = (_Node(value, label, up) for label, value in _steps(up) if not self._leaves.has(value))
 
     def _is_new(self, node: _Node) -> bool:
         subject = node.subject
@@ -139,14 +148,12 @@ class _Walk:
         if key in self._targets:
             self.found.setdefault(key, node)
             return False
-        if key in self._seen or roots.is_a(subject, self._opaque) or roots.name_of(type(subject)) in _BOOKS:
+        if key in self._seen or self._leaves.has(subject):
+            return False
+        if roots.is_a(subject, self._opaque) or roots.name_of(type(subject)) in _BOOKS:
             return False
         self._seen.add(key)
         return True
-
-
-def _children(node: _Node) -> Iterator[_Node]:
-    return (_Node(value, label, node) for label, value in _steps(node) if not roots.is_leaf(value))
 
 
 def _steps(node: _Node) -> Iterator[tuple[str, Any]]:

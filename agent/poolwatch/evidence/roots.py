@@ -53,17 +53,36 @@ def body_of(kind: type) -> Mapping[str, Any]:
     return body
 
 
-def is_leaf(value: Any) -> bool:
-    """Tell whether nothing of the application's is reached through ``value``."""
-    if is_a(value, greenlets.kinds):
+class Leaves:
+    """Tells through which objects nothing of the application's is reached; asks once a class.
+
+    To be thrown away after a walk: classes are known by their ids, because hashing one may run its metaclass's code.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, bool | None] = {}
+
+    def has(self, value: Any) -> bool:
+        """Tell whether nothing of the application's is reached through ``value``."""
+        kind = type(value)
+        try:
+            leaf = self._known[id(kind)]
+        except KeyError:
+            leaf = self._known[id(kind)] = _always_a_leaf(kind)
+        return not gc.is_tracked(value) if leaf is None else leaf
+
+
+def _always_a_leaf(kind: type) -> bool | None:
+    """Tell whether all objects of a class are leaves, or none; None where it is for the collector to say."""
+    if issubclass(kind, greenlets.kinds):
         return False  # the collector does not track one that is suspended
-    return not gc.is_tracked(value) or is_a(value, _OPAQUE)
+    return True if issubclass(kind, _OPAQUE) else None
 
 
 def living() -> Iterator[list[Any]]:
     """Give, for each living thread, task, greenlet and queue of a loop, what it holds."""
-    for frame in sys._current_frames().values():
-        yield list(held_on(_not_ours(frame)))
+    for ident in list(sys._current_frames()):
+        yield _held_by_thread(ident)
     for task in _tasks():
         yield list(_chain(task.get_coro()))
     for loop in actor.loops():
@@ -92,6 +111,11 @@ def _named(module: str, names: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{module}.{key}.{name}", inner) for name, inner in list(attributes.items()))
         else:
             yield f"{module}.{key}", value
+
+
+def _held_by_thread(ident: int) -> list[Any]:
+    # nobody but this call may have a frame: one of ours in a variable of its own would never go away
+    return list(held_on(_not_ours(sys._current_frames().get(ident))))
 
 
 def _tasks() -> list[Any]:
@@ -131,7 +155,7 @@ def held_on(frame: types.FrameType | None) -> Iterator[Any]:
 
 def _fast_locals(frame: types.FrameType) -> list[Any]:
     names = frame.f_locals
-    values = [value for value in list(names.values()) if not is_leaf(value)]
+    values = list(names.values())
     # before 3.13 this dict is the frame's own copy, which would keep what it holds alive; nobody else may have it
     if type(names) is dict and sys.getrefcount(names) <= 3:
         names.clear()

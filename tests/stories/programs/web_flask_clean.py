@@ -42,12 +42,12 @@ def ask(client, n):
 
 
 def serve(*options):
-    command = ["-m", "gunicorn", "-b", "127.0.0.1:0", "--chdir", os.path.dirname(__file__), *options]
+    command = ["-b", "127.0.0.1:0", "--chdir", os.path.dirname(__file__), *options, "web_flask_clean:app"]
     log = Path(f"{options[1]}.log")
-    server = subprocess.Popen([sys.executable, *command, "web_flask_clean:app"], stderr=log.open("w"))
-    time.sleep(4)
-    base = log.read_text().partition("Listening at: ")[2].split()[0]
-    with httpx.Client(base_url=base, timeout=20) as client, ThreadPoolExecutor(6) as clients:
+    server = subprocess.Popen([sys.executable, "-m", "gunicorn", *command], stderr=log.open("w"))
+    while not (said := log.read_text().partition("Listening at: ")[2].split()):
+        time.sleep(0.1)
+    with httpx.Client(base_url=said[0], timeout=20) as client, ThreadPoolExecutor(6) as clients:
         assert set(clients.map(lambda n: ask(client, n), range(120))) == {"1"}
     time.sleep(1.2)
     server.terminate()

@@ -59,9 +59,13 @@ def _getconn(original: Any) -> Any:
         except BaseException as error:
             _fail(self, wait, error)
             raise
-        if wait is not None:
-            _register.waited(wait, False)
-        _lend(self, connection)
+        try:
+            if wait is not None:
+                _register.waited(wait, False)
+            _lend(self, connection)
+        except BaseException:  # a signal's, of the application: its taker will never see the connection
+            self.putconn(connection)
+            raise
         return connection
 
     return getconn
@@ -91,7 +95,12 @@ def _getconn_async(original: Any) -> Any:
 def _putconn(original: Any) -> Any:
     def _check_pool_putconn(self: Any, conn: Any) -> None:
         original(self, conn)
-        _give_back(self, conn)
+        try:
+            _give_back(self, conn)
+        except BaseException:  # a signal's, of the application: the connection goes back all the same
+            if isinstance(self, ConnectionPool):
+                self.putconn(conn)
+            raise
 
     return _check_pool_putconn
 

@@ -74,12 +74,22 @@ def _checkin(original: Any) -> Any:
                 _ledger.give_back(conn, conn.lease)
                 if not conn.open and conn.lease is None:
                     drop(self, conn)
-        except Exception as error:
+        except BaseException as error:
+            if is_hosts(error):
+                _give_back_after_all(self)
+                raise
             _guard.failed(_CHECKIN, error)
         finally:
             original(self, _fairy_was_created)
 
     return checkin
+
+
+def _give_back_after_all(record: Any) -> None:
+    """Note a return that somebody else's exception interrupted: the connection does come back."""
+    conn = _conns.get(id(record))
+    if conn is not None and conn.lease is not None:
+        _ledger.give_back(conn, conn.lease)
 
 
 def replace(dbapi_connection: Any, connection_record: Any, connection_proxy: Any) -> None:
