@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
+from typing import Any
 
 from poolwatch.errors import LeakError
+from poolwatch.evidence import reach
 from poolwatch.ledger import Lease
 from poolwatch.model import Finding, Grade, grade_at_least
 from poolwatch.native import get_ident
@@ -47,7 +49,19 @@ class Trial:
             yield
         finally:
             flow.leave(entry)
-            self._excused += [lease for lease in self._watch.leases_out() if id(lease) not in before]
+            self.share([lease for lease in self._watch.leases_out() if id(lease) not in before])
+
+    def share(self, leases: Iterable[Lease]) -> None:
+        """Excuse leases of something around this trial and the next, which all of them may use."""
+        for lease in leases:
+            lease.own().scope, lease.own().common = None, True
+            self._excused.append(lease)
+
+    def excuse_kept_by(self, values: Iterable[Any]) -> None:
+        """Share the leases that are left out and reached from ``values``: they were taken late, not for this trial."""
+        handles = {id(handle): lease for lease in self.left_out() if (handle := lease()) is not None}
+        if handles:
+            self.share(handles[key] for key in reach.from_values(values, set(handles)))
 
     def end(self) -> None:
         """Leave the flow. It ends with ``verdict``: until then the watcher, too, waits for what is on its way back."""

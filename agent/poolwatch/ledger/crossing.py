@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from poolwatch.errors import CrossingError
 from poolwatch.ledger.explain import explain
@@ -64,7 +64,7 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
     before, strand = lease.user, own_strand(me.key)
     trail.passed_on = trail.passed_on or (lease.owner.has_ended() and before.has_ended())
     flow, trace = current_scope(), _trace()
-    if flow is not None and trail.flow is not None and flow.root is not trail.flow.root and not trail.flow_reported:
+    if _is_another_flow(flow, lease, trail):
         trail.reported = trail.flow_reported = True
         _report_flows(ledger, lease, trail, me, flow)
     unexplained = not (
@@ -78,6 +78,12 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
     trail.before, trail.suspicious = before, unexplained
     trail.strand, trail.stack = strand.ref, ledger.here(3)
     trail.flow, trail.trace = flow, trace
+
+
+def _is_another_flow(flow: Scope | None, lease: Lease, trail: Trail) -> TypeGuard[Scope]:
+    if flow is None or trail.flow is None or flow.root is trail.flow.root:
+        return False
+    return not (trail.flow_reported or lease.more.common)
 
 
 def _trail(lease: Lease) -> Trail:

@@ -128,9 +128,11 @@ class Conn:
 class More:
     """What few leases have: made when the first of it appears."""
 
-    __slots__ = ("detached", "foreign", "remedy", "scope", "session", "trail")
+    __slots__ = ("common", "detached", "foreign", "remedy", "scope", "session", "trail")
 
     def __init__(self) -> None:
+        self.common = False
+        """True where it belongs to something around the flows that use it."""
         self.detached = False
         self.foreign = False
         """True where it was taken before a fork, by the parent."""
