@@ -7,7 +7,8 @@ BIN := .venv/bin
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-test: lint servers  ## check style, types and layers, then run all tests, stories and the short benchmark
+test:  ## check style, types and layers, then run all tests, stories and the short benchmark
+	@$(MAKE) --no-print-directory --jobs=2 lint servers
 	@scripts/test
 
 lint: .venv/stamp  ## check style, types and layers only

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 import poolwatch
 from tests import servers
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C also in the background of a shell, where it is ignored: what the tests start would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the stories last: some hundred short ones of a length, so that no worker is long alone at the end."""
+    items.sort(key=lambda item: "stories" in item.path.parts)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,17 @@ take()
 """
 """A program that ends with one connection out."""
 
+SPOOLED = """
+import glob, os, time
+own = f"{os.environ['POOLWATCH_DIR']}/{os.getpid()}-*.json"
+while not any('"used": 1' in open(path).read() for path in glob.glob(own)):
+    time.sleep(0.02)
+"""
+"""What comes after LEAK where the connection must have been told of: it waits for that."""
+
+HOLD = LEAK + SPOOLED + "print('ready', flush=True)\ntime.sleep(60)\n"
+"""A program that has said in the spool that it holds a connection, and then on standard output that it is ready."""
+
 CLEAN = """
 from sqlalchemy import create_engine, text
 engine = create_engine("sqlite:///shop.db")

@@ -100,7 +100,7 @@ def test_nothing_lost_and_nothing_twice(manner: str, receiver: Receiver) -> None
 @pytest.mark.parametrize("manner", ["hang", "drip"])
 def test_a_sink_that_hangs(manner: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exchange has a deadline, also where bytes keep coming; whoever puts or stops does not wait for it."""
-    monkeypatch.setattr(post, "TIMEOUT", 0.3)
+    monkeypatch.setattr(post, "TIMEOUT", 1.5)  # the next exchange must be quicker, however busy the machine is
     receiver.treat(manner)
     with sending(receiver.url) as sender:
         began = time.monotonic()

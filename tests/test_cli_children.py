@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launcher import CLEAN, LEAK, kinds, poolwatch, reported, script
+from tests.launcher import CLEAN, LEAK, SPOOLED, kinds, poolwatch, reported, script
 
 CHILDREN = {
     "subprocess": "import subprocess, sys; subprocess.run([sys.executable, 'leak.py'], check=True)",
@@ -48,7 +48,8 @@ CHILDREN = {
 def test_child_is_reported(tmp_path: Path, how: str) -> None:
     """A leak in a child is in the report with the child's pid."""
     script(tmp_path, LEAK, "leak.py")
-    script(tmp_path, "def leak():\n    import time\n    import leak\n    time.sleep(0.6)\n", "leak_later.py")
+    script(tmp_path, SPOOLED, "spooled.py")
+    script(tmp_path, "def leak():\n    import leak\n    import spooled\n", "leak_later.py")
     target = tmp_path / "r.json"
     done = poolwatch("run", "--report", target, "--", script(tmp_path, CHILDREN[how]), cwd=tmp_path)
     assert done.returncode == 0, done.stderr

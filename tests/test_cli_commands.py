@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import time
 import urllib.request
 from pathlib import Path
 
@@ -13,10 +12,8 @@ import jsonschema
 import pytest
 
 from poolwatch import schema
-from tests.launcher import LEAK, poolwatch, reported, script, start
+from tests.launcher import HOLD, LEAK, poolwatch, reported, script, start
 from tests.reports import finding, report
-
-HOLD = LEAK + "import time\nprint('ready', flush=True)\ntime.sleep(60)\n"
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
@@ -72,7 +69,6 @@ def test_top_shows_what_runs_now(tmp_path: Path) -> None:
     with start("run", "--dir", tmp_path / "spool", "--", script(tmp_path, HOLD), cwd=tmp_path) as launcher:
         assert launcher.stdout is not None
         launcher.stdout.readline()
-        time.sleep(2)
         done = poolwatch("top", "--dir", tmp_path / "spool", cwd=tmp_path)
         launcher.send_signal(signal.SIGTERM)
         launcher.communicate(timeout=30)
@@ -92,10 +88,9 @@ def test_served_while_it_runs(tmp_path: Path) -> None:
         assert launcher.stderr is not None
         url = launcher.stderr.readline().split()[-1]
         launcher.stdout.readline()
-        time.sleep(2)
-        with urllib.request.urlopen(url + "report.json", timeout=10) as answer:
+        with urllib.request.urlopen(url + "report.json", timeout=30) as answer:
             served = json.load(answer)
-        with urllib.request.urlopen(url + "metrics", timeout=10) as answer:
+        with urllib.request.urlopen(url + "metrics", timeout=30) as answer:
             metrics = answer.read().decode()
         table = poolwatch("top", url, cwd=tmp_path).stdout
         launcher.send_signal(signal.SIGTERM)

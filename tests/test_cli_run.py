@@ -102,7 +102,7 @@ def test_report_into_a_device_leaves_the_device(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
         poolwatch("run", "--report", pipe, "--", script(tmp_path, LEAK), cwd=tmp_path)
-        assert "LEAK.PROCESS_ENDED" in reader.communicate(timeout=10)[0]
+        assert "LEAK.PROCESS_ENDED" in reader.communicate(timeout=30)[0]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 

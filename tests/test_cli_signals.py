@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.launcher import LEAK, POOLWATCH, environment, kinds, reported, script, start
+from tests.launcher import HOLD, LEAK, POOLWATCH, SPOOLED, environment, kinds, reported, script, start
 
 COUNTING = """
 import os, signal, sys, time
@@ -19,7 +18,7 @@ seen = []
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT):
     signal.signal(number, lambda number, frame: seen.append(number))
 print("ready", flush=True)
-until = time.monotonic() + 10
+until = time.monotonic() + 30
 while not seen and time.monotonic() < until:
     time.sleep(0.01)
 time.sleep(0.5)
@@ -37,20 +36,18 @@ def test_signal_to_the_launcher_reaches_the_command_once(tmp_path: Path, name: s
         assert launcher.stdout is not None
         assert launcher.stdout.readline() == "ready\n"
         launcher.send_signal(getattr(signal, name))
-        assert launcher.communicate(timeout=20)[0] == f"seen {name}\n"
+        assert launcher.communicate(timeout=30)[0] == f"seen {name}\n"
         assert launcher.returncode == 0
 
 
 def test_terminated_command_still_gives_its_report(tmp_path: Path) -> None:
     """SIGTERM to the launcher ends a program that does not handle it; the report comes, then the same death."""
     target = tmp_path / "r.json"
-    program = script(tmp_path, LEAK + "import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
-    with start("run", "--report", target, "--", program, cwd=tmp_path) as launcher:
+    with start("run", "--report", target, "--", script(tmp_path, HOLD), cwd=tmp_path) as launcher:
         assert launcher.stdout is not None
         launcher.stdout.readline()
-        time.sleep(1)
         launcher.send_signal(signal.SIGTERM)
-        launcher.communicate(timeout=20)
+        launcher.communicate(timeout=30)
     assert launcher.returncode == -signal.SIGTERM
     assert kinds(reported(target)) == ["leak.process_ended"]
 
@@ -58,9 +55,9 @@ def test_terminated_command_still_gives_its_report(tmp_path: Path) -> None:
 def test_killed_command_still_gives_its_report(tmp_path: Path) -> None:
     """A command killed with SIGKILL while it holds a connection: leak.process_ended, at the site."""
     target = tmp_path / "r.json"
-    program = script(tmp_path, LEAK + "import os, time\ntime.sleep(1)\nos.kill(os.getpid(), 9)\n")
+    program = script(tmp_path, LEAK + SPOOLED + "os.kill(os.getpid(), 9)\n")
     with start("run", "--report", target, "--", program, cwd=tmp_path) as launcher:
-        launcher.communicate(timeout=20)
+        launcher.communicate(timeout=30)
     assert launcher.returncode == -signal.SIGKILL
     (finding,) = reported(target)["findings"]
     assert (finding["kind"], finding["grade"], finding["count"]) == ("leak.process_ended", "proved", 1)
@@ -68,12 +65,18 @@ def test_killed_command_still_gives_its_report(tmp_path: Path) -> None:
 
 
 def test_mask_of_the_command_is_the_callers(tmp_path: Path) -> None:
-    """The command starts with no signal blocked and with SIGPIPE as it was."""
+    """The command starts with no signal blocked, and ignores what we were told to ignore: SIGPIPE is not in it."""
     words = ["grep", "-E", "SigBlk|SigIgn", "/proc/self/status"]
     with start("run", "--", *words, cwd=tmp_path) as launcher:
-        blocked, ignored = (int(mask, 16) for mask in launcher.communicate(timeout=20)[0].split()[1::2])
+        blocked, ignored = _masks(launcher.communicate(timeout=30)[0])
+    _, ours = _masks(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)
     assert blocked == 0
-    assert ignored & ~_LIBC_SIGNALS == 0
+    assert ignored & ~_LIBC_SIGNALS == ours & ~_LIBC_SIGNALS
+    assert not ours & 1 << (signal.SIGPIPE - 1)
+
+
+def _masks(status: str) -> list[int]:
+    return [int(mask, 16) for mask in status.split()[1::2]]
 
 
 _TAKE_TERMINAL = (
@@ -96,7 +99,7 @@ def _on_terminal(words: list[str], cwd: Path, keys: bytes, ready: bytes = b"read
             os.write(terminal, keys)
             pressed = True
     os.close(terminal)
-    return process.wait(20), output
+    return process.wait(30), output
 
 
 def _read(terminal: int) -> bytes:
@@ -138,22 +141,22 @@ def test_command_is_in_the_foreground_group(tmp_path: Path) -> None:
 
 def test_stopped_job_is_a_stopped_launcher(tmp_path: Path) -> None:
     """Ctrl-Z stops command and launcher, so that a shell sees it; SIGCONT to the group wakes both."""
-    program = script(tmp_path, "print('ready', flush=True)\nimport time; time.sleep(1.5); print('end', flush=True)")
-    with start("run", "--", program, cwd=tmp_path, preexec_fn=os.setpgrp) as launcher:
+    program = script(tmp_path, "print('ready', flush=True); input(); print('end', flush=True)")
+    with start("run", "--", program, cwd=tmp_path, preexec_fn=os.setpgrp, stdin=subprocess.PIPE) as launcher:
         assert launcher.stdout is not None
         launcher.stdout.readline()
         os.killpg(launcher.pid, signal.SIGTSTP)
         _, status = os.waitpid(launcher.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
         os.killpg(launcher.pid, signal.SIGCONT)
-        assert launcher.communicate(timeout=20)[0] == "end\n"
+        assert launcher.communicate("\n", timeout=30)[0] == "end\n"
         assert launcher.returncode == 0
 
 
 def test_output_that_nobody_reads(tmp_path: Path) -> None:
     """A closed standard output ends the command by SIGPIPE or EPIPE as without poolwatch, and nothing hangs."""
     pipeline = f"{' '.join(POOLWATCH)} run -- yes | head -1"
-    done = subprocess.run(["bash", "-c", pipeline], cwd=tmp_path, env=environment(), capture_output=True, timeout=20)
+    done = subprocess.run(["bash", "-c", pipeline], cwd=tmp_path, env=environment(), capture_output=True, timeout=30)
     assert done.stdout == b"y\n"
 
 

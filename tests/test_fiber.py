@@ -152,14 +152,14 @@ def test_clean(watch: poolwatch.Watch, engine: Engine) -> None:
     def go_on() -> None:
         handed[0].execute(text("select 1"))
         used.set()
-        done.wait(5)
+        done.wait(30)
         handed[0].close()
 
     with poolwatch.fiber():
         handed.append(engine.connect())
         user = threading.Thread(target=go_on)
         user.start()
-        used.wait(5)
+        used.wait(30)
     assert engine.pool.checkedout() == 1  # type: ignore[attr-defined]
     done.set()
     user.join()

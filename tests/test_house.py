@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import poolwatch
 from poolwatch.cli.version import own_version
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +47,20 @@ def test_versions_agree() -> None:
     declared = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert declared is not None
     assert own_version() == metadata.version("poolwatch") == declared[1]
+
+
+def test_a_process_names_the_versions_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report has the libraries' versions as their metadata says them, also where that is in the old form."""
+    (tmp_path / "gql.egg-info").mkdir()
+    (tmp_path / "gql.egg-info" / "PKG-INFO").write_text("Metadata-Version: 1.0\nName: gql\nVersion: 0.1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    watch = poolwatch.install(interval=60)
+    versions = watch.report()["processes"][0]["versions"]
+    watch.uninstall()
+    assert versions.pop("python") == platform.python_version()
+    assert versions == {name: metadata.version(name) for name in versions}
+    assert versions["gql"] == "0.1"
+    assert {"poolwatch", "sqlalchemy", "psycopg", "psycopg2-binary"} <= versions.keys()
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,8 @@ from sqlalchemy.pool import NullPool, Pool, QueuePool, StaticPool
 
 import poolwatch
 
+pytestmark = pytest.mark.timeout(300)  # a timeout inside Hypothesis ends the whole run
+
 EXAMPLES = int(os.environ.get("POOLWATCH_TEST_EXAMPLES", "8"))
 """Of each pool class; more of them when somebody looks for something."""
 LONG = 604_800

@@ -14,12 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, Phase, settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 import poolwatch
 from tests.servers import Server
+
+pytestmark = pytest.mark.timeout(300)  # a timeout inside Hypothesis ends the whole run
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "12"))
 LONG = 604_800

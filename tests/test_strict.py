@@ -91,17 +91,18 @@ def test_a_return_never_raises(strictly: Any, engine: Engine) -> None:
     strictly(engine)
     raw = engine.raw_connection()
     lease = poolwatch.installed().leases_out()[0]  # type: ignore[union-attr]
-    other = threading.Event()
+    inside, returned = threading.Event(), threading.Event()
 
     def execute() -> None:
         poolwatch.installed().ledger.enter(lease, "select 1")  # type: ignore[union-attr]
-        other.set()
-        time.sleep(0.3)
+        inside.set()
+        returned.wait(30)
 
     thread = threading.Thread(target=execute, name="sleeper")
     thread.start()
-    other.wait(5)
+    inside.wait(30)
     raw.close()
+    returned.set()
     thread.join()
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     watch = poolwatch.installed()
