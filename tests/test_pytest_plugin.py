@@ -44,7 +44,8 @@ def test_leaks_fail(tmp_path: Path) -> None:
         def test_before():
             with engine.connect() as connection:
                 connection.execute(text("select 1"))
-        def test_keeps():
+        @pytest.mark.parametrize("time", ["once", "again"])
+        def test_keeps(time):
             KEPT.append(engine.connect())
         def test_between():
             with engine.connect():
@@ -56,10 +57,10 @@ def test_leaks_fail(tmp_path: Path) -> None:
                 pass
         """,
     )
-    assert outcome(text) == "2 failed, 3 passed"
+    assert outcome(text) == "3 failed, 3 passed"
     assert "LEAK.SCOPE_ENDED -- proved" in text
     assert "LEAK.COLLECTED -- proved" in text
-    assert re.findall(r"FAILED test_shop.py::(\w+)", text) == ["test_keeps", "test_drops"]
+    assert re.findall(r"FAILED test_shop.py::(\w+)", text) == ["test_keeps", "test_keeps", "test_drops"]
 
 
 def test_wider_fixtures_are_not_blamed(tmp_path: Path) -> None:
@@ -217,3 +218,96 @@ def test_crossings_fail(tmp_path: Path) -> None:
     )
     assert outcome(text).startswith("1 failed")
     assert "CROSSING.CONCURRENT" in text
+
+
+def test_what_wider_fixtures_take_late_is_not_the_tests(tmp_path: Path) -> None:
+    """A module's Session and factory that connect in a test are torn down later; a test's own fixture leaks."""
+    text = suite(
+        tmp_path,
+        """
+        from sqlalchemy.orm import Session
+        @pytest.fixture(scope="module")
+        def session():
+            with Session(engine) as session:
+                yield session
+        @pytest.fixture(scope="module")
+        def connect():
+            made = []
+            yield lambda: made.append(engine.connect()) or made[-1]
+            while made:
+                made.pop().close()
+        @pytest.fixture(scope="session")
+        def database():
+            yield engine
+        @pytest.fixture
+        def forgotten(database):
+            KEPT.append(database.connect())
+            return KEPT[-1]
+        def test_session(session):
+            session.execute(text("select 1"))
+        def test_session_again(session):
+            session.execute(text("select 1"))
+        def test_factory(connect):
+            connect().execute(text("select 1"))
+        def test_forgotten(forgotten):
+            forgotten.execute(text("select 1"))
+        """,
+    )
+    assert outcome(text) == "1 failed, 3 passed"
+    assert "FAILED test_shop.py::test_forgotten" in text
+
+
+def test_tests_share_a_modules_connection_by_turns(tmp_path: Path) -> None:
+    """One connection for a module, a task for each test: the tests are flows one after the other, and no crossing."""
+    text = suite(
+        tmp_path,
+        """
+        import pytest_asyncio
+        from sqlalchemy.ext.asyncio import create_async_engine
+        @pytest_asyncio.fixture(scope="module", loop_scope="module")
+        async def connection():
+            engine = create_async_engine("sqlite+aiosqlite:///shop.db")
+            async with engine.connect() as connection:
+                yield connection
+            await engine.dispose()
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_one(connection):
+            await connection.execute(text("select 1"))
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_two(connection):
+            await connection.execute(text("select 1"))
+        """,
+    )
+    assert outcome(text) == "2 passed"
+
+
+def test_beside_a_plugin_that_runs_tests_itself(tmp_path: Path) -> None:
+    """Who runs tests again goes on doing so; a test that leaks is an error at its teardown then."""
+    (tmp_path / "conftest.py").write_text(
+        textwrap.dedent(
+            """
+            from _pytest.runner import runtestprotocol
+
+            def pytest_runtest_protocol(item, nextitem):
+                reports = runtestprotocol(item, nextitem=nextitem, log=False)
+                if any(report.failed for report in reports):
+                    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+                for report in reports:
+                    item.ihook.pytest_runtest_logreport(report=report)
+                return True
+            """
+        )
+    )
+    text = suite(
+        tmp_path,
+        """
+        TRIES = []
+        def test_at_last():
+            TRIES.append(1)
+            assert len(TRIES) == 2
+        def test_leaks():
+            KEPT.append(engine.connect())
+        """,
+    )
+    assert outcome(text) == "2 passed, 1 error"
+    assert "ERROR test_shop.py::test_leaks - poolwatch: " in text

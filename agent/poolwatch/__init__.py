@@ -8,18 +8,17 @@ PYTEST_DONT_REWRITE (under ``poolwatch run -- pytest`` it is there before pytest
 
 from typing import TYPE_CHECKING, Any
 
-from poolwatch.config import Config
-from poolwatch.errors import ConfigError, CrossingError, LeakError, PoolwatchError
-from poolwatch.expect import expect_no_leaks
-from poolwatch.fibers import fiber
-from poolwatch.model import Finding, Snapshot
-from poolwatch.senses.flow import scope
-from poolwatch.senses.route import connected_to, inherit, route
-from poolwatch.tags import strict, tag
-from poolwatch.watch import Watch, install, installed
-
 if TYPE_CHECKING:
     from poolwatch.collecting.collector import SpoolCollector
+    from poolwatch.config import Config
+    from poolwatch.errors import ConfigError, CrossingError, LeakError, PoolwatchError
+    from poolwatch.expect import expect_no_leaks
+    from poolwatch.fibers import fiber
+    from poolwatch.model import Finding, Snapshot
+    from poolwatch.senses.flow import scope
+    from poolwatch.senses.route import connected_to, inherit, route
+    from poolwatch.tags import strict, tag
+    from poolwatch.watch import Watch, install, installed
 
 __version__ = "0.1.0"
 __all__ = [
@@ -43,12 +42,26 @@ __all__ = [
     "strict",
     "tag",
 ]
+_HOMES = {
+    "collecting.collector": ("SpoolCollector",),
+    "config": ("Config",),
+    "errors": ("ConfigError", "CrossingError", "LeakError", "PoolwatchError"),
+    "expect": ("expect_no_leaks",),
+    "fibers": ("fiber",),
+    "model": ("Finding", "Snapshot"),
+    "senses.flow": ("scope",),
+    "senses.route": ("connected_to", "inherit", "route"),
+    "tags": ("strict", "tag"),
+    "watch": ("Watch", "install", "installed"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what brings prometheus_client along when somebody asks for it."""
-    if name == "SpoolCollector":
-        from poolwatch.collecting.collector import SpoolCollector
+    """Import what somebody asks for: the launcher, and a watched program that asks for nothing, start sooner."""
+    from importlib import import_module
 
-        return SpoolCollector
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -36,6 +36,7 @@ class Trial:
         if self._excused:
             gc.collect()  # what an earlier trial dropped is found now, not during this one
         self._counts = {finding.id: finding.count for finding in watch.findings()}
+        self._told_of = watch.told_of()
         self._began = monotonic()
         self.scope = Scope(name, None, flow.current_scope())
         self._entry = flow.begin(self.scope)
@@ -54,14 +55,15 @@ class Trial:
     def share(self, leases: Iterable[Lease]) -> None:
         """Excuse leases of something around this trial and the next, which all of them may use."""
         for lease in leases:
-            lease.own().scope, lease.own().common = None, True
             self._excused.append(lease)
+            if not any(lease.id in subjects for subjects in self._told_of.values()):
+                lease.own().scope, lease.own().common = None, True
 
-    def excuse_kept_by(self, values: Iterable[Any]) -> None:
-        """Share the leases that are left out and reached from ``values``: they were taken late, not for this trial."""
+    def excuse_kept_by(self, values: Iterable[Any], opaque: tuple[type, ...]) -> None:
+        """Share the leases left out that ``values`` reach, not by ``opaque``: taken late, and not for this trial."""
         handles = {id(handle): lease for lease in self.left_out() if (handle := lease()) is not None}
         if handles:
-            self.share(handles[key] for key in reach.from_values(values, set(handles)))
+            self.share(handles[key] for key in reach.from_values(values, set(handles), opaque))
 
     def end(self) -> None:
         """Leave the flow. It ends with ``verdict``: until then the watcher, too, waits for what is on its way back."""
@@ -119,10 +121,11 @@ class Trial:
             lease.own().scope = self.scope
 
     def _excused_at(self, finding: Finding) -> int:
-        """Count the excused leases that this finding may be about: they were somebody else's fault."""
+        """Count the excused leases that this finding may be about since we began: they are somebody else's fault."""
         if not finding.kind.startswith("leak.") or finding.site is None:
             return 0
-        places = [lease.site for lease in self._excused if lease.site.code is not None]
+        told = self._told_of.get(finding.id, frozenset())
+        places = [lease.site for lease in self._excused if lease.id not in told]
         return sum(site(place.code, place.offset) == finding.site for place in places if place.code is not None)
 
     def text(self, findings: list[Finding]) -> str:

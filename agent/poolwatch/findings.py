@@ -74,6 +74,10 @@ class Findings:
             changes.extend(self._settle(now, key, entry, present.get(key, set()), returned, remedied))
         return changes
 
+    def subjects(self) -> dict[str, frozenset[int]]:
+        """Give for each open finding, by its id, the ids of all that it is about by now."""
+        return {entry.finding.id: frozenset(entry.subjects) for entry in list(self._entries.values())}
+
     def dress(self, finding: Finding, **evidence: object) -> Finding:
         """Replace fields of an open finding by evidence gathered for it."""
         entry = self._entries.get(finding.key)

@@ -18,6 +18,8 @@ from poolwatch.watch import Watch, install, installed
 _NAMES = {"poolwatch", "poolwatch.pytest_plugin"}
 _WORST = 10
 _SITES = "poolwatch_sites"
+_BOOKS = (pytest.FixtureDef, pytest.FixtureRequest, pytest.Item, pytest.Collector, pytest.Config)
+"""By which pytest reaches every fixture of every test."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,7 +110,7 @@ class Judge:
 
     def _judge(self, item: pytest.Item, trial: Trial) -> None:
         expected = {kind for marker in item.iter_markers("poolwatch_expect") for kind in marker.args}
-        trial.excuse_kept_by(value for fixture in self._wider.values() for value in _kept(fixture))
+        trial.excuse_kept_by((value for fixture in self._wider.values() for value in _kept(fixture)), _BOOKS)
         if not expected:
             trial.settle(SETTLE)
         found = trial.verdict("suspected" if expected else self._grade)

@@ -102,6 +102,10 @@ class Watch:
         self._watcher.look()
         return self._watcher.findings.all()
 
+    def told_of(self) -> dict[str, frozenset[int]]:
+        """Give for each open finding, by its id, the ids of the leases and waits that it is about."""
+        return self._watcher.findings.subjects()
+
     def _found(self) -> tuple[model.Finding, ...]:
         return self._watcher.findings.all()
 

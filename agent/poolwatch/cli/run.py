@@ -8,16 +8,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from poolwatch import text
-from poolwatch.cli import alerts, environment, options, telemetry
+from poolwatch.cli import alerts, environment, options
 from poolwatch.cli.gather import Gathering, trips
 from poolwatch.cli.launch import Launch, block_signals, end_like, failure
 from poolwatch.cli.sources import PREFIX
 from poolwatch.config import Config
 from poolwatch.errors import ConfigError, PoolwatchError
+from poolwatch.export.otel import asked
 from poolwatch.model import GRADES, Json
 from poolwatch.spool import DIRECTORY_VARIABLE
 
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         gathering = Gathering.fresh(directory)
         with (
             alerts.sent_while_running(config, directory, args.command, gathering.running) as read,
-            telemetry.sent_while_running(config, gathering.untold, _say),
+            _telemetry(config, gathering),
         ):
             with _served(config, read):
                 try:
@@ -118,6 +119,15 @@ def _folder(given: str | None) -> Iterator[str]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _telemetry(config: Config, gathering: Gathering) -> AbstractContextManager[None]:
+    """Send metrics, spans and logs while the command runs, where ``OTEL_*`` asks for it."""
+    if not any(map(asked.for_otlp, asked.SIGNALS)):
+        return nullcontext()
+    from poolwatch.cli import telemetry
+
+    return telemetry.sent_while_running(config, gathering.untold, _say)
 
 
 @contextmanager

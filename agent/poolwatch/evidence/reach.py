@@ -35,6 +35,7 @@ _BOOKS = {"PoolConnectionHolder"}
 _SUSPENDABLE = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 _DEAD = (types.FrameType, types.TracebackType)
 _NOT_SOMEBODY = (asyncio.Task, *_DEAD)
+"""What nobody alive holds by; a task that has returned is no more than its result."""
 
 
 class _Node:
@@ -78,16 +79,16 @@ def by_living_frames(targets: set[int]) -> tuple[set[int], bool]:
     return set(walk.found), walk.whole
 
 
-def from_values(values: Iterable[Any], targets: set[int]) -> set[int]:
-    """Give those ids of ``targets`` that some objects reach."""
-    walk = _Walk(targets, _NOT_SOMEBODY, *_LIVING)
+def from_values(values: Iterable[Any], targets: set[int], opaque: tuple[type, ...]) -> set[int]:
+    """Give those ids of ``targets`` that some objects reach by others than the ``opaque`` ones."""
+    walk = _Walk(targets, (*_NOT_SOMEBODY, *opaque), *_LIVING)
     walk.go(_Node(value, "") for value in values)
     return set(walk.found)
 
 
 def by_modules(targets: set[int]) -> dict[int, Kept]:
     """Give for each id that a module's globals reach how they do."""
-    direct = _from_modules(targets, (*_DEAD, asyncio.Task), False)
+    direct = _from_modules(targets, _NOT_SOMEBODY, False)
     return direct | _from_modules(targets - direct.keys(), (), True)
 
 
@@ -150,10 +151,17 @@ class _Walk:
             return False
         if key in self._seen or self._leaves.has(subject):
             return False
-        if roots.is_a(subject, self._opaque) or roots.name_of(type(subject)) in _BOOKS:
+        if roots.name_of(type(subject)) in _BOOKS or (roots.is_a(subject, self._opaque) and not _returned(subject)):
             return False
         self._seen.add(key)
         return True
+
+
+def _returned(subject: Any) -> bool:
+    """Tell whether this is a task that has come to its end by itself."""
+    if not roots.is_a(subject, (asyncio.Task,)) or not asyncio.Task.done(subject) or asyncio.Task.cancelled(subject):
+        return False
+    return getattr(subject, "_exception", None) is None  # asking ``exception()`` would count as having retrieved it
 
 
 def _steps(node: _Node) -> Iterator[tuple[str, Any]]:

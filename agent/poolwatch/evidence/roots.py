@@ -8,6 +8,7 @@ import gc
 import sys
 import types
 import weakref
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,8 +20,8 @@ _OPAQUE = (
     types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, asyncio.AbstractEventLoop,
     weakref.ref,
 )  # fmt: skip
-_LOOP_QUEUES = ("_ready", "_scheduled")
-"""What asyncio's own loops will call: a close that is scheduled reaches its connection from there."""
+_QUEUES = {deque, list, set, dict}
+"""Where loops, asyncio's and uvloop's, have what they will call: a close that is scheduled reaches its connection."""
 _AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
 _READS = {"LOAD_NAME", "LOAD_GLOBAL"}
 _JUMPS = {*dis.hasjrel, *dis.hasjabs}
@@ -86,7 +87,7 @@ def living() -> Iterator[list[Any]]:
     for task in _tasks():
         yield list(_chain(task.get_coro()))
     for loop in actor.loops():
-        yield [handle for name in _LOOP_QUEUES for handle in list(getattr(loop, name, ()))]
+        yield [kept for kept in gc.get_referents(loop) if type(kept) in _QUEUES]
     for greenlet in greenlets.living():
         yield [greenlet, *held_on(greenlet.gr_frame)]
 

@@ -68,9 +68,7 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
         trail.reported = trail.flow_reported = True
         _report_flows(ledger, lease, trail, me, flow)
     unexplained = not (
-        _same(trace, trail.trace)
-        or lease.conn.settled == (lease.taken, lease.statements)
-        or _explained(before, trail.strand(), me, strand)
+        _same(trace, trail.trace) or _is_settled(lease) or _explained(before, trail.strand(), me, strand)
     )
     if unexplained and trail.suspicious and trail.before is me and not trail.reported:
         trail.reported = True
@@ -83,7 +81,12 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
 def _is_another_flow(flow: Scope | None, lease: Lease, trail: Trail) -> TypeGuard[Scope]:
     if flow is None or trail.flow is None or flow.root is trail.flow.root:
         return False
-    return not (trail.flow_reported or lease.more.common)
+    settled = lease.more.scope is None and _is_settled(lease)  # everybody's, and nobody's work is in it
+    return not (trail.flow_reported or lease.more.common or settled)
+
+
+def _is_settled(lease: Lease) -> bool:
+    return lease.conn.settled == (lease.taken, lease.statements)
 
 
 def _trail(lease: Lease) -> Trail:
