@@ -297,3 +297,37 @@ def test_without_poolwatch(engine: Engine) -> None:
 
     with pytest.raises(TypeError, match="generator"):
         poolwatch.fiber()(generate)
+
+
+def test_one_block_entered_by_many(tmp_path: Path) -> None:
+    """A fiber object of a module that two threads enter at once gives back to each what is his own."""
+    watch = poolwatch.install(interval=60)
+    engine = create_engine(f"sqlite:///{tmp_path}/shop.db", connect_args={"check_same_thread": False})
+    block = poolwatch.fiber()
+    first_in, second_in, first_out = threading.Event(), threading.Event(), threading.Event()
+    answers: list[object] = []
+
+    def first() -> None:
+        with block:
+            engine.connect()
+            first_in.set()
+            assert second_in.wait(30)
+        first_out.set()
+
+    def second() -> None:
+        assert first_in.wait(30)
+        with block:
+            connection = engine.connect()
+            second_in.set()
+            assert first_out.wait(30)
+            answers.append(connection.execute(text("select 2")).scalar())
+            connection.close()
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    watch.uninstall()
+    engine.dispose()
+    assert answers == [2]

@@ -265,3 +265,32 @@ def test_what_is_no_pool_is_refused() -> None:
         poolwatch.tag(7, role="replica")
     with pytest.raises(TypeError, match="at least one word"):
         poolwatch.tag(object())
+
+
+def test_one_block_entered_by_many() -> None:
+    """A route of a module that two threads enter at once is over for each when he leaves it."""
+    replica = poolwatch.connected_to(role="replica")
+    first_in, second_in, first_out = threading.Event(), threading.Event(), threading.Event()
+    routes: dict[str, object] = {}
+
+    def first() -> None:
+        with replica:
+            first_in.set()
+            assert second_in.wait(30)
+        routes["first"] = dict(poolwatch.route())
+        first_out.set()
+
+    def second() -> None:
+        assert first_in.wait(30)
+        with replica:
+            second_in.set()
+            assert first_out.wait(30)
+            routes["second, inside"] = dict(poolwatch.route())
+        routes["second"] = dict(poolwatch.route())
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert routes == {"first": {}, "second, inside": {"role": "replica"}, "second": {}}

@@ -14,6 +14,7 @@ from poolwatch.ledger import Lease, Ledger, crossing
 from poolwatch.remedies import give_back, may_give_back, start
 from poolwatch.senses import stack
 from poolwatch.senses.actor import Actor, current
+from poolwatch.senses.nested import Nested
 from poolwatch.watch import installed
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -29,11 +30,11 @@ class fiber:
     """
 
     def __init__(self) -> None:
-        self._open: list[tuple[Ledger | None, Actor, float]] = []
+        self._open = Nested[tuple["Ledger | None", Actor, float]]()
 
     def __enter__(self) -> None:
         watch = installed()
-        self._open.append((watch.ledger if watch is not None else None, current(), monotonic()))
+        self._open.push((watch.ledger if watch is not None else None, current(), monotonic()))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         ledger, left = self._left()
@@ -60,7 +61,7 @@ class fiber:
         if ledger is None:
             return None, []
         mine = [lease for lease in ledger.out() if lease.owner is me and lease.taken >= began]
-        return ledger, [lease for lease in mine if may_give_back(lease, me)]
+        return ledger, [lease for lease in mine if may_give_back(lease, current())]
 
     def __call__(self, function: _Function) -> _Function:
         """Make every call of ``function`` a fiber of its own."""

@@ -23,7 +23,9 @@ def self_deadlock(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             pool,
             "starvation.self_deadlock",
             f"All {len(holders)} connections of the pool are held by those who wait for one more: {names} each hold "
-            "one and wait for the next.",
+            "one and wait for the next."
+            if len(holders) > 1
+            else f"The pool's only connection is held by {names}, who waits for one more.",
             holders,
             waiting,
         )

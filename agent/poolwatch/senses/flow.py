@@ -18,6 +18,8 @@ from itertools import count
 from time import monotonic
 from typing import Any, Protocol, TypeGuard, TypeVar
 
+from poolwatch.senses.nested import Nested
+
 _MAX_ANCESTORS = 8
 _LONGEST_VALUE = 100
 _NOBODY = (0,)
@@ -158,11 +160,11 @@ class Block:
     def __init__(self, name: str, attributes: dict[str, object] | None) -> None:
         self._name = name
         self._attributes = attributes
-        self._open: list[tuple[Scope, Entry]] = []
+        self._open = Nested[tuple[Scope, Entry]]()
 
     def __enter__(self) -> Scope:
         inner = Scope(self._name, self._attributes, current_scope())
-        self._open.append((inner, begin(inner)))
+        self._open.push((inner, begin(inner)))
         return inner
 
     def __exit__(self, *raised: object) -> None:

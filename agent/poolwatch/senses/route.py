@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from poolwatch.senses import flow, greenlets, stack
 from poolwatch.senses.actor import Actor, current, of_greenlet
+from poolwatch.senses.nested import Nested
 
 Route = Mapping[str, object]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -99,11 +100,11 @@ class connected_to:
 
     def __init__(self, **route: object) -> None:
         self._route = route
-        self._open: list[Entry] = []
+        self._open = Nested[Entry]()
 
     def __enter__(self) -> Route:
         merged = MappingProxyType({**route(), **self._route})
-        self._open.append(_course.set(Course(merged, True)))
+        self._open.push(_course.set(Course(merged, True)))
         return merged
 
     def __exit__(self, *raised: object) -> None:
