@@ -173,6 +173,7 @@ class Watcher:
             return self._snapshot(most_leases)
 
     def _snapshot(self, most_leases: int | None) -> model.Snapshot:
+        self._ledger.forget_homeless()
         self._totals.drain(self._ledger)
         now = monotonic()
         out = self._ledger.out()

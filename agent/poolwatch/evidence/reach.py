@@ -15,7 +15,7 @@ import types
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from time import monotonic
+from time import thread_time
 from typing import Any, NamedTuple
 
 from poolwatch.evidence import roots
@@ -27,7 +27,7 @@ _LIVING = (50_000, 12)
 _MODULES = (60_000, 12)
 """Steps of one walk, and names from its beginning down."""
 _MAX_SECONDS = 0.5
-"""That all the walks from the living may take together, and those from modules."""
+"""Of CPU, that all the walks from the living may take together, and those from modules."""
 _QUEUES = {"Queue", "SimpleQueue", "_PySimpleQueue"}
 """What lies in a queue, of whatever library, is on its way to somebody."""
 _BOOKS = {"PoolConnectionHolder"}
@@ -119,7 +119,7 @@ class _Walk:
         self._opaque = opaque
         self._budget = budget
         self._depth = depth
-        self._until = monotonic() + _MAX_SECONDS
+        self._until = thread_time() + _MAX_SECONDS
         self._seen: set[int] = set()
         self._leaves = roots.Leaves()
 
@@ -132,7 +132,7 @@ class _Walk:
             for node in candidates:
                 steps += 1
                 if steps % _SLICE == 0:
-                    if steps > self._budget or monotonic() > self._until:
+                    if steps > self._budget or thread_time() > self._until:
                         self.whole = False
                         return
                     sleep(0)
@@ -167,7 +167,7 @@ def _returned(subject: Any) -> bool:
 def _steps(node: _Node) -> Iterator[tuple[str, Any]]:
     subject = node.subject
     if type(subject) is dict:
-        return ((_key_label(node, key), value) for key, value in list(subject.items()))
+        return ((_key_label(node, key), value) for key, value in subject.copy().items())
     if type(subject) in (list, tuple):
         return ((f"[{index}]", value) for index, value in enumerate(list(subject)))
     if type(subject) is types.FunctionType:
@@ -211,7 +211,7 @@ def _attributes(subject: Any) -> dict[int, str]:
     values = own.__get__(subject) if type(own) is types.GetSetDescriptorType else None
     if type(values) is not dict:
         return {}
-    return {id(values): ""} | {id(value): f".{name}" for name, value in list(values.items())}
+    return {id(values): ""} | {id(value): f".{name}" for name, value in values.copy().items()}
 
 
 def _key_label(node: _Node, key: object) -> str:

@@ -9,7 +9,7 @@ import sys
 import types
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from poolwatch.libraries import POOL_LIBRARIES
@@ -48,9 +48,9 @@ def name_of(kind: type) -> str:
     return name
 
 
-def body_of(kind: type) -> Mapping[str, Any]:
+def body_of(kind: type) -> types.MappingProxyType[str, Any]:
     """Give what a class itself defines."""
-    body: Mapping[str, Any] = _bodies(kind)
+    body: types.MappingProxyType[str, Any] = _bodies(kind)
     return body
 
 
@@ -94,7 +94,7 @@ def living() -> Iterator[list[Any]]:
 
 def modules() -> Iterator[tuple[str, Any]]:
     """Give name and value of the globals and class attributes of modules that are no library's, the main one first."""
-    for name, module in sorted(sys.modules.items(), key=lambda item: item[0] != "__main__"):
+    for name, module in sorted(sys.modules.copy().items(), key=lambda item: item[0] != "__main__"):
         if is_a(module, (types.ModuleType,)):
             names = object.__getattribute__(module, "__dict__")  # a lazy module must not be loaded by being looked at
             if name == "__main__" or _is_application(name, names.get("__file__")):
@@ -106,10 +106,10 @@ def _is_application(name: str, file: object) -> bool:
 
 
 def _named(module: str, names: Any) -> Iterator[tuple[str, Any]]:
-    for key, value in list(names.items()):
+    for key, value in names.copy().items():
         attributes = body_of(value) if is_a(value, (type,)) else None
         if attributes is not None and attributes.get("__module__") == module:
-            yield from ((f"{module}.{key}.{name}", inner) for name, inner in list(attributes.items()))
+            yield from ((f"{module}.{key}.{name}", inner) for name, inner in attributes.copy().items())
         else:
             yield f"{module}.{key}", value
 
@@ -168,7 +168,7 @@ def _still_read(frame: types.FrameType) -> list[Any]:
 
     What it has put away elsewhere in its globals is nobody's in particular, and counts as left behind.
     """
-    handles = {name: value for name, value in list(frame.f_globals.items()) if _is_handle(value)}
+    handles = {name: value for name, value in frame.f_globals.copy().items() if _is_handle(value)}
     return [handles[name] for name in _read_after(frame) & handles.keys()] if handles else []
 
 
