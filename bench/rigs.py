@@ -69,7 +69,7 @@ async def acquire(dsn: str) -> AsyncIterator[Rig]:
         async def once() -> None:
             await pool.release(await pool.acquire())
 
-        yield Rig(once, lambda: is_wrapped(asyncpg.pool.Pool, "release"))
+        yield Rig(once, lambda: is_wrapped(asyncpg.pool.Pool, "_acquire"))
 
 
 @contextmanager
