@@ -22,7 +22,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
 import poolwatch
-from poolwatch.evidence import reach
+from poolwatch.evidence import gather, reach
 
 LEFT: dict[str, Any] = {}
 
@@ -41,6 +41,7 @@ class Registry:
 def _time_enough(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let no walk end early on a busy machine, and begin and end with nothing left behind."""
     monkeypatch.setattr(reach, "_MAX_SECONDS", 30.0)
+    monkeypatch.setattr(reach, "_MODULES", (10_000_000, 12))  # nor in a process that has a thousand tests behind it
     yield
     LEFT.clear()
     Registry.handle = None
@@ -336,6 +337,23 @@ def test_walk_cut_short(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None
         assert (finding.kind, finding.grade) == ("leak.owner_ended", "suspected")
         assert "too much to look through" in finding.summary
         assert finding.retained_by[0].startswith(f"{__name__}.LEFT['conn']")
+    finally:
+        LEFT["conn"].close()
+        watch.uninstall()
+
+
+def test_a_second_look_goes_further(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suspicion for want of time becomes more, once the next walk has come to the end."""
+    monkeypatch.setattr(reach, "_LIVING", (1, 12))
+    monkeypatch.setattr(gather, "_SECOND_EFFORT", 10_000_000)
+    monkeypatch.setattr(gather, "_FIRST_WAIT", 0.0)
+    watch = poolwatch.install(interval=60, grace=0)
+    try:
+        thread = threading.Thread(target=lambda: LEFT.update(conn=engine.connect()))
+        thread.start()
+        thread.join()
+        assert [finding.grade for finding in watch.findings()] == ["suspected"]
+        assert [finding.grade for finding in watch.findings()] == ["probable"]
     finally:
         LEFT["conn"].close()
         watch.uninstall()

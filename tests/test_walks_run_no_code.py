@@ -121,9 +121,11 @@ def test_lazy_module_is_not_loaded(left: poolwatch.Watch, tmp_path: Path, monkey
 def test_walk_that_fails(left: poolwatch.Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """A walk that raises is counted, costs no look, and leaves a suspicion of what nobody could look into."""
 
-    def broken(targets: set[int]) -> Any:
+    def broken(*_: object) -> Any:
         raise RuntimeError("dictionary changed size during iteration")
 
+    monkeypatch.setattr(reach, "_LIVING", (10_000_000, 12))  # also in a process that has a thousand tests behind it
+    monkeypatch.setattr(reach, "_MAX_SECONDS", 30.0)
     with monkeypatch.context() as patched:
         patched.setattr(reach, "by_living_frames", broken)
         (finding,) = left.findings()

@@ -13,6 +13,8 @@ from poolwatch.senses import stack, whereabouts
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
+_SECOND_EFFORT = 10
+"""Where a first walk was cut short, the next goes as many times as far: the suspicion becomes more, or goes."""
 
 
 @dataclass(slots=True)
@@ -39,7 +41,8 @@ class Witness:
         handles = {key: lease for lease in due if (key := _handle_id(lease)) is not None}
         for lease in handles.values():
             self._answers.setdefault(lease.id, _Answer("unknown", (), now))  # should the walk fail
-        living, whole = reach.by_living_frames(set(handles))
+        asked_before = any(lease.id in known for lease in due)
+        living, whole = reach.by_living_frames(set(handles), _SECOND_EFFORT if asked_before else 1)
         paths = reach.by_modules(set(handles) - living)
         for key, lease in handles.items():
             kept = paths.get(key)

@@ -68,12 +68,14 @@ class Kept(NamedTuple):
     """True where it lies in a queue: on its way to somebody."""
 
 
-def by_living_frames(targets: set[int]) -> tuple[set[int], bool]:
+def by_living_frames(targets: set[int], effort: int = 1) -> tuple[set[int], bool]:
     """Give those ids of ``targets`` that the frame of a living thread, task or greenlet reaches.
 
-    The second value is False where there was too much to look through, so that the others may be reached too.
+    ``effort`` is how many times as much as usual may be looked through. The second value is False where there was
+    more, so that the others may be reached too.
     """
-    walk = _Walk(targets, _NOT_SOMEBODY, *_LIVING)
+    budget, depth = _LIVING
+    walk = _Walk(targets, _NOT_SOMEBODY, budget * effort, depth, _MAX_SECONDS * effort)
     for values in roots.living():
         walk.go(_Node(value, "") for value in values)
     return set(walk.found), walk.whole
@@ -110,7 +112,9 @@ def _is_queue(subject: Any) -> bool:
 class _Walk:
     """Walks breadth first to the objects with the wanted ids; what one has seen the next does not look at again."""
 
-    def __init__(self, targets: set[int], opaque: tuple[type, ...], budget: int, depth: int) -> None:
+    def __init__(
+        self, targets: set[int], opaque: tuple[type, ...], budget: int, depth: int, seconds: float | None = None
+    ) -> None:
         self.found: dict[int, _Node] = {}
         """Where each was found, by id."""
         self.whole = True
@@ -119,7 +123,7 @@ class _Walk:
         self._opaque = opaque
         self._budget = budget
         self._depth = depth
-        self._until = thread_time() + _MAX_SECONDS
+        self._until = thread_time() + (_MAX_SECONDS if seconds is None else seconds)
         self._seen: set[int] = set()
         self._leaves = roots.Leaves()
 
