@@ -74,8 +74,7 @@ def by_living_frames(targets: set[int], effort: int = 1) -> tuple[set[int], bool
     ``effort`` is how many times as much as usual may be looked through. The second value is False where there was
     more, so that the others may be reached too.
     """
-    budget, depth = _LIVING
-    walk = _Walk(targets, _NOT_SOMEBODY, budget * effort, depth, _MAX_SECONDS * effort)
+    walk = _Walk(targets, _NOT_SOMEBODY, _LIVING, effort)
     for values in roots.living():
         walk.go(_Node(value, "") for value in values)
     return set(walk.found), walk.whole
@@ -83,7 +82,7 @@ def by_living_frames(targets: set[int], effort: int = 1) -> tuple[set[int], bool
 
 def from_values(values: Iterable[Any], targets: set[int], opaque: tuple[type, ...]) -> set[int]:
     """Give those ids of ``targets`` that some objects reach by others than the ``opaque`` ones."""
-    walk = _Walk(targets, (*_NOT_SOMEBODY, *opaque), *_LIVING)
+    walk = _Walk(targets, (*_NOT_SOMEBODY, *opaque), _LIVING)
     walk.go(_Node(value, "") for value in values)
     return set(walk.found)
 
@@ -95,7 +94,7 @@ def by_modules(targets: set[int]) -> dict[int, Kept]:
 
 
 def _from_modules(targets: set[int], opaque: tuple[type, ...], only_dead: bool) -> dict[int, Kept]:
-    walk = _Walk(targets, opaque, *_MODULES)
+    walk = _Walk(targets, opaque, _MODULES)
     walk.go(_Node(value, name) for name, value in roots.modules())
     return {key: _kept(list(node.way()), only_dead) for key, node in walk.found.items()}
 
@@ -112,18 +111,16 @@ def _is_queue(subject: Any) -> bool:
 class _Walk:
     """Walks breadth first to the objects with the wanted ids; what one has seen the next does not look at again."""
 
-    def __init__(
-        self, targets: set[int], opaque: tuple[type, ...], budget: int, depth: int, seconds: float | None = None
-    ) -> None:
+    def __init__(self, targets: set[int], opaque: tuple[type, ...], bounds: tuple[int, int], effort: int = 1) -> None:
         self.found: dict[int, _Node] = {}
         """Where each was found, by id."""
         self.whole = True
         """False once the walk was cut short."""
         self._targets = targets
         self._opaque = opaque
-        self._budget = budget
-        self._depth = depth
-        self._until = thread_time() + (_MAX_SECONDS if seconds is None else seconds)
+        steps, self._depth = bounds
+        self._budget = steps * effort
+        self._until = thread_time() + _MAX_SECONDS * effort
         self._seen: set[int] = set()
         self._leaves = roots.Leaves()
 

@@ -20,31 +20,19 @@ def may_run() -> None:
     getcurrent, kinds = greenlet.getcurrent, (greenlet.greenlet,)
 
 
-class _Ref(weakref.ref[Any]):
-    __slots__ = ("was",)
-
-    was: int
-
-
-_met: dict[int, _Ref] = {}
+_met: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
 def meet(greenlet: Any) -> None:
     """Remember a greenlet and those above it, weakly: what is handed to one that is suspended is in good hands."""
     while greenlet is not None and id(greenlet) not in _met:
-        ref = _met[id(greenlet)] = _Ref(greenlet, _forget)
-        ref.was = id(greenlet)
+        _met[id(greenlet)] = greenlet
         greenlet = greenlet.parent
-
-
-def _forget(ref: _Ref) -> None:
-    if _met.get(ref.was) is ref:
-        del _met[ref.was]
 
 
 def living() -> list[Any]:
     """Give the greenlets met that are not dead."""
-    return [greenlet for ref in list(_met.values()) if (greenlet := ref()) is not None and not greenlet.dead]
+    return [greenlet for ref in _met.valuerefs() if (greenlet := ref()) is not None and not greenlet.dead]
 
 
 if "greenlet" in sys.modules:

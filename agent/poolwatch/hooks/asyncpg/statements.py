@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from asyncpg.connection import Connection
@@ -27,12 +28,12 @@ def install(register: Register) -> None:
     global _register
     _register, guard = register, register.guard
     for name in _ON_CONNECTION:
-        patch(guard, _HOOK, Connection, name, _on_connection(getattr(Connection, name)))
+        patch(guard, _HOOK, Connection, name, _watched(getattr(Connection, name), _itself))
     patch(guard, _HOOK, Connection, "__init__", _opening(Connection.__init__))
     name = "_PreparedStatement__do_execute"
-    patch(guard, _HOOK, PreparedStatement, name, _of_resource(getattr(PreparedStatement, name)))
+    patch(guard, _HOOK, PreparedStatement, name, _watched(getattr(PreparedStatement, name), _of_resource))
     for name in ("_bind_exec", "_bind", "_exec"):
-        patch(guard, _HOOK, BaseCursor, name, _of_resource(getattr(BaseCursor, name)))
+        patch(guard, _HOOK, BaseCursor, name, _watched(getattr(BaseCursor, name), _of_resource))
 
 
 def _opening(original: Any) -> Any:
@@ -46,29 +47,24 @@ def _opening(original: Any) -> Any:
     return __init__
 
 
-def _on_connection(original: Any) -> Any:
+def _itself(connection: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
+    return connection, args[0] if args else None
+
+
+def _of_resource(resource: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Give the connection and text of a prepared statement or cursor."""
+    return resource._connection, getattr(resource, "_query", None)
+
+
+def _watched(original: Any, subject: Callable[[Any, tuple[Any, ...]], tuple[Any, Any]]) -> Any:
     async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        entered = _enter(self, args[0] if args else None)
+        entered = _enter(*subject(self, args))
         if entered is None:
             return await original(self, *args, **kwargs)
         try:
             return await original(self, *args, **kwargs)
         finally:
             _leave(entered)
-
-    return method
-
-
-def _of_resource(original: Any) -> Any:
-    """Wrap a method of a prepared statement or cursor."""
-
-    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        entered = _enter(self._connection, getattr(self, "_query", None))
-        try:
-            return await original(self, *args, **kwargs)
-        finally:
-            if entered is not None:
-                _leave(entered)
 
     return method
 
