@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 from poolwatch.hooks import web
@@ -42,7 +41,7 @@ def _begin(scope: _Scope) -> web.Request | None:
     try:
         if scope["type"] == "lifespan" or web.MARK in scope:
             return None
-        request = scope[web.MARK] = web.Request(partial(_name, scope))
+        request = scope[web.MARK] = web.Request(_name, scope)
         return request
     except Exception:  # whatever a server gives, the application gets
         return None

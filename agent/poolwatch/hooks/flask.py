@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from types import MethodType
 from typing import Any
 
 from flask.app import Flask
@@ -21,25 +21,24 @@ def install(ledger: Ledger, guard: Guard) -> None:
     original = Flask.__call__
 
     def __call__(self: Any, environ: Any, start_response: Any) -> Any:
-        return wsgi.serve(partial(original, self), environ, start_response)
+        return wsgi.serve(MethodType(original, self), environ, start_response)
 
     patch(guard, _HOOK, Flask, "__call__", __call__)
     dispatch = Flask.full_dispatch_request
 
     def full_dispatch_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _name(guard)
+        try:  # named by the URL rule, which is known by now and forgotten before the body is sent
+            asked = current_request()
+            flow = asked.environ.get(web.MARK)
+            if isinstance(flow, web.Request):
+                rule = asked.url_rule
+                flow.is_named(asked.method, "(no route)" if rule is None else rule.rule)
+        except Exception as error:
+            guard.failed(_HOOK, error)
         return dispatch(self, *args, **kwargs)
 
     patch(guard, _HOOK, Flask, "full_dispatch_request", full_dispatch_request)
 
 
-def _name(guard: Guard) -> None:
-    """Name the flow by the URL rule, which is known by now and forgotten before the body is sent."""
-    try:
-        asked: Any = request
-        flow = asked.environ.get(web.MARK)
-        if isinstance(flow, web.Request):
-            rule = asked.url_rule
-            flow.is_named(f"{web.method(asked.method)} {rule.rule if rule is not None else '(no route)'}")
-    except Exception as error:
-        guard.failed(_HOOK, error)
+current_request: Any = request._get_current_object  # type: ignore[attr-defined]
+"""Asks the proxy once: each question to it costs as much as all else here."""

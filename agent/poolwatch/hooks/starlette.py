@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from types import MethodType
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,6 +18,6 @@ def install(ledger: Ledger, guard: Guard) -> None:
     original = Starlette.__call__
 
     async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        await asgi.serve(partial(original, self), scope, receive, send)
+        await asgi.serve(MethodType(original, self), scope, receive, send)
 
     patch(guard, "starlette", Starlette, "__call__", __call__)

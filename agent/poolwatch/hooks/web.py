@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from poolwatch.senses import flow
 from poolwatch.senses.flow import Scope
@@ -19,16 +20,17 @@ _DIGIT = re.compile(r"\d").search
 
 
 class Request(Scope):
-    """One request: named by its route once that is known, by ``named`` until it ends."""
+    """One request: named by its route once that is known, until then by what ``named`` makes of what was ``asked``."""
 
-    __slots__ = ("_entry", "_named")
+    __slots__ = ("_asked", "_entry", "_named")
 
-    def __init__(self, named: Callable[[], str]) -> None:
+    def __init__(self, named: Callable[[Any], str], asked: Any) -> None:
         above = flow.current_scope()
         while isinstance(above, Request):  # a server may begin the next request inside the one before
             above = above.parent
         super().__init__("(request)", None, above)
-        self._named: Callable[[], str] | None = named
+        self._named: Callable[[Any], str] | None = named
+        self._asked: Any = asked
         self._entry = flow.begin(self)
 
     @property
@@ -38,23 +40,28 @@ class Request(Scope):
         if named is None:
             return self._name
         try:
-            return named()
+            return named(self._asked)
         except Exception:  # read from another thread while the framework still fills it in
             return self._name
 
-    def is_named(self, name: str) -> None:
-        """Take the name that a framework gives, for good."""
-        self._name, self._named = name, None
+    def is_named(self, method: str, route: str) -> None:
+        """Take what a framework says of it, for good."""
+        self._asked = method, route
+        self._named = _method_and_route
 
     def end(self, *, here: bool = True) -> None:
         """End the request; let go of what the name is read from. ``here`` is false in a finalizer."""
         if self.took:  # else nobody will ever ask
             self._name = self.name
-        self._named = None
-        if here:
-            flow.end(self, self._entry)
-        elif not self.ended:
+        self._named = self._asked = None
+        if not self.ended:
             self.ended = monotonic()
+        if here:
+            flow.leave(self._entry)
+
+
+def _method_and_route(asked: tuple[str, str]) -> str:
+    return f"{method(asked[0])} {asked[1]}"
 
 
 def method(word: object) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any
 
 from poolwatch.hooks import web
@@ -36,34 +35,30 @@ def serve(app: _Application, environ: _Environ, start_response: Any) -> Iterable
     except BaseException:
         request.end()
         raise
-    if isinstance(body, (list, tuple, bytes)) or _is_file(body, environ):
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(body, (list, tuple, bytes)) or (isinstance(wrapper, type) and isinstance(body, wrapper)):
         request.end()  # nothing of the application's runs any more; servers look at the type
         return body
     return _Body(request, body)
 
 
-def _is_file(body: object, environ: _Environ) -> bool:
-    wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
-
-
 class _Body:
     """The body of one response; its flow ends with it, also where nobody finishes it."""
 
-    __slots__ = ("_body", "_chunks", "_request")
+    __slots__ = ("_body", "_next", "_request")
 
     def __init__(self, request: web.Request, body: Iterable[bytes]) -> None:
         self._request: web.Request | None = request
         self._body = body
-        self._chunks: Iterator[bytes] | None = None
+        self._next: Callable[[], bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        if self._chunks is None:
-            self._chunks = iter(self._body)
-        return next(self._chunks)
+        if self._next is None:
+            self._next = iter(self._body).__next__
+        return self._next()
 
     def close(self) -> None:
         request, self._request = self._request, None
@@ -84,7 +79,7 @@ def _begin(environ: _Environ) -> web.Request | None:
     try:
         if web.MARK in environ:
             return None
-        request = environ[web.MARK] = web.Request(partial(_name, environ))
+        request = environ[web.MARK] = web.Request(_name, environ)
         return request
     except Exception:  # whatever a server gives, the application gets
         return None

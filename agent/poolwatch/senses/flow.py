@@ -35,8 +35,10 @@ class Scope:
     def __init__(self, name: str, attributes: dict[str, object] | None = None, parent: Scope | None = None) -> None:
         self._name = name
         self.attributes = attributes
-        self.parent = parent = _living(parent)
-        self.root: Scope = parent.root if parent is not None else self
+        if parent is not None:
+            parent = _living(parent)
+        self.parent = parent
+        self.root: Scope = self if parent is None else parent.root
         """The outermost scope: what has a common root is one flow."""
         self.serial = _serial()
         self.ended = 0.0
