@@ -125,7 +125,7 @@ def test_fail_on(tmp_path: Path, grade: str, source: str, status: int) -> None:
         (["--report", "/no/such/folder/x"], "--report: '/no/such/folder/x' cannot be written"),
         (["--serve", "0.0.0.0:9187"], "--serve: '0.0.0.0:9187' is not allowed"),
         (["--dir", "/proc/none/x"], "--dir: '/proc/none/x' cannot be used"),
-        (["--no-such-flag", "1"], "no-such-flag"),
+        (["--no-such-flag", "1"], "poolwatch run: error: unrecognized arguments: --no-such-flag"),
     ],
 )
 def test_bad_values_are_refused_by_name(tmp_path: Path, flags: list[str], message: str) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from poolwatch import __version__
 from poolwatch.cli import agent, alert, demo, doctor, explain, report, run, top
 from poolwatch.errors import PoolwatchError
 
@@ -78,10 +79,18 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:cut], words[cut + 1 :]
 
 
+class _CommandParser(argparse.ArgumentParser):
+    """Answers itself for what it does not know, with the usage of its own command."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the whole command line."""
-    from poolwatch.cli.version import own_version
-
     top_level = argparse.ArgumentParser(
         prog="poolwatch",
         description="Finds leaked and wrongly shared database connections inside a running Python program.",
@@ -89,8 +98,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    top_level.add_argument("--version", action="version", version=f"poolwatch {own_version()}")
-    commands = top_level.add_subparsers(dest="name", metavar="COMMAND", required=True)
+    top_level.add_argument("--version", action="version", version=f"poolwatch {__version__}")
+    commands = top_level.add_subparsers(dest="name", metavar="COMMAND", required=True, parser_class=_CommandParser)
     for name, command in COMMANDS.items():
         sub = commands.add_parser(
             name,
