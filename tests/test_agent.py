@@ -23,7 +23,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from poolwatch import schema, text
-from tests.launcher import environment, kinds, poolwatch, script, start, until
+from tests.launcher import WITHOUT_TEMPORARY_FILES, environment, kinds, poolwatch, script, start, until
 
 WORKER = """
 import sys, time
@@ -297,12 +297,13 @@ def test_spoiled_memory_is_begun_anew(tmp_path: Path) -> None:
 
 
 def test_token(tmp_path: Path) -> None:
-    """With a token file every host may be served, and only who has the token gets more than the health."""
+    """With a token file every host may be served; who has no token gets the health and an empty page."""
     (tmp_path / "token").write_text("open-sesame-0123456789\n")
     with agent(tmp_path, "--token-file", "token", "--serve", "0.0.0.0:0") as seen:
         assert seen.get("healthz") == b"ok\n"
+        assert b"<title>poolwatch</title>" in seen.get("")
         for given in ({}, {"Authorization": "Bearer open-sesame"}, {"Authorization": "Basic open-sesame-0123456789"}):
-            for path in ("metrics", "report.json", "", "nothing"):
+            for path in ("metrics", "report.json", "nothing"):
                 with pytest.raises(urllib.error.HTTPError, match="401") as refused:
                     seen.get(path, **given)
                 assert refused.value.headers["WWW-Authenticate"] == "Bearer"
@@ -372,3 +373,16 @@ def test_default_folder(tmp_path: Path) -> None:
     folder.chmod(0o777)
     done = poolwatch("agent", cwd=tmp_path, XDG_RUNTIME_DIR="", TMPDIR=str(tmp_path))
     assert (done.returncode, "is not yours alone" in done.stderr) == (2, True)
+
+
+def test_no_temporary_files(tmp_path: Path) -> None:
+    """Where no temporary file can be written, an agent with a folder serves, and one without says what is missing."""
+    words = [sys.executable, "-c", WITHOUT_TEMPORARY_FILES, "agent", "--serve", "127.0.0.1:0"]
+    variables = environment(POOLWATCH_DIR=str(tmp_path), XDG_RUNTIME_DIR="")
+    with subprocess.Popen(words, env=variables, stderr=subprocess.PIPE, text=True) as process:
+        seen = Agent(process)
+        assert b"poolwatch_build_info" in seen.get("metrics")
+        assert seen.end() == 0
+    done = subprocess.run(words, env=environment(XDG_RUNTIME_DIR=""), capture_output=True, text=True, timeout=60)
+    sentence = "no folder for temporary files can be written; set POOLWATCH_DIR or TMPDIR to one that can\n"
+    assert (done.returncode, done.stderr) == (2, f"poolwatch agent: {sentence}")

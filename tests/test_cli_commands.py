@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -12,7 +14,8 @@ import jsonschema
 import pytest
 
 from poolwatch import schema
-from tests.launcher import HOLD, LEAK, poolwatch, reported, script, start
+from poolwatch.config import HOOKS
+from tests.launcher import HOLD, LEAK, WITHOUT_TEMPORARY_FILES, environment, poolwatch, reported, script, start
 from tests.reports import finding, report
 
 
@@ -102,11 +105,28 @@ def test_served_while_it_runs(tmp_path: Path) -> None:
     assert "QueuePool" in table
 
 
+@pytest.mark.parametrize("words", [["run", "--", "true"], ["top"], ["doctor"]], ids=lambda words: words[0])
+def test_no_temporary_files(tmp_path: Path, words: list[str]) -> None:
+    """Where no temporary file can be written, a command that needs one says so; with POOLWATCH_DIR it works."""
+    command = [sys.executable, "-c", WITHOUT_TEMPORARY_FILES, *words]
+    refused = subprocess.run(command, env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "no folder for temporary files can be written; set POOLWATCH_DIR" in refused.stderr + refused.stdout
+    assert refused.returncode == (1 if words == ["doctor"] else 2)
+    told = environment(POOLWATCH_DIR=str(tmp_path))
+    done = subprocess.run(command, env=told, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_doctor(tmp_path: Path) -> None:
     """doctor says what is hooked in which version and that injection works; 1 where it does not."""
     done = poolwatch("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"^hook +sqlalchemy: hooked \d", done.stdout, re.MULTILINE)
+    hooks = dict(re.findall(r"^hook +(\w+): (.+)$", done.stdout, re.MULTILINE))
+    assert hooks.keys() == set(HOOKS), "what doctor says is what `hooks` takes"
+    own = {name for name, state in hooks.items() if state == "hooked"}
+    assert own == {"executors", "threads"}, "all is installed here, so all is hooked"
+    assert all(re.fullmatch(r"hooked \d\S+", state) for name, state in hooks.items() if name not in own)
     assert "injection   works" in done.stdout
     broken = script(tmp_path, '#!/bin/sh\nexec python3 -I "$@"\n', "isolated")
     broken.chmod(0o755)

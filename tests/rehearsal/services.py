@@ -17,13 +17,13 @@ from typing import Any
 import rotel
 import yaml
 
-from tests.rehearsal.stage import ROOT, lay
+from tests.rehearsal.stage import ROOT, lay, read_only
 from tests.servers.base import program
 
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yml"
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
 ORDER = ("database", "collector", "app", "agent", "alertmanager", "pager", "prometheus", "customers")
-PATIENCE = 60.0
+PATIENCE = 90.0
 """Seconds after which what should come is believed to be missing."""
 
 _SHOP = COMPOSE.parent / "app"
@@ -55,13 +55,13 @@ class Service:
     def start_command(self, argv: list[str]) -> None:
         """Start a command as this service."""
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(argv, stdout=log, stderr=log, **self.how())
+            self.process = subprocess.Popen(self._inside(argv), stdout=log, stderr=log, **self.where())
 
     def await_health(self) -> None:
         """Wait until its health check succeeds; where there is none, until it has not ended at once."""
         test = self.said.get("healthcheck", {}).get("test", ["CMD", *self.image.get("HEALTHCHECK", ["true"])])
         deadline = time.monotonic() + PATIENCE
-        while subprocess.run(test[1:], capture_output=True, **self.how()).returncode:
+        while subprocess.run(self._inside(test[1:]), capture_output=True, **self.where()).returncode:
             assert self.process is not None
             assert self.process.poll() is None, f"{self.name} has ended: {self.written()[-4000:]}"
             assert time.monotonic() < deadline, f"{self.name} is not healthy: {self.written()[-4000:]}"
@@ -76,14 +76,20 @@ class Service:
         binary = [program(_BINARIES[self.name])] if self.name in _BINARIES else self.image.get("ENTRYPOINT", [])
         return [*binary, *given]
 
-    def how(self) -> dict[str, Any]:
-        """Give user, environment and folder of its processes, as ``subprocess`` takes them."""
-        user, group = map(int, self._user().split(":"))
+    def _inside(self, argv: list[str]) -> list[str]:
+        """Wrap a command so that it runs as this service's user, and can write to what compose.yml lets it."""
+        return read_only(argv, self._user(), (mount.partition(":")[0] for mount in self.said.get("tmpfs", ())))
+
+    def run(self, argv: list[str], **options: Any) -> None:
+        """Run a command inside to its end; it must succeed."""
+        subprocess.run(self._inside(argv), check=True, capture_output=True, **options, **self.where())
+
+    def where(self) -> dict[str, Any]:
+        """Give environment and folder of its processes, as ``subprocess`` takes them."""
         own = {str(key): str(value) for key, value in self.said.get("environment", {}).items()}
         path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin"
-        environment = {"PATH": path, "HOME": "/tmp", **self.image.get("ENV", {}), **own}
-        where = self.image.get("WORKDIR", "/")
-        return {"user": user, "group": group, "extra_groups": [], "env": environment, "cwd": where}
+        environment = {"PATH": path, "HOME": "/", **self.image.get("ENV", {}), **own}
+        return {"env": environment, "cwd": self.image.get("WORKDIR", "/")}
 
     def _user(self) -> str:
         return str(self.said.get("user") or self.image.get("USER") or _USERS[self.name])
@@ -106,6 +112,7 @@ class Service:
         if not folder.exists():
             folder.mkdir(parents=True, mode=0o700)
             os.chown(folder, *map(int, self._user().split(":")))
+            lay(folder, folder)  # a mount of its own stays writable where the root is not
 
 
 def read(name: str) -> Service:
@@ -150,18 +157,11 @@ def _start_database(service: Service) -> None:
     service.lay_volumes()
     bin, data = Path(program("postgres", "/usr/lib/postgresql/*/bin")).parent, "/var/lib/postgresql/data"
     said = service.said["environment"]
-    make = [bin / "initdb", "-D", data, "-U", said["POSTGRES_USER"], f"--pwfile={said['POSTGRES_PASSWORD_FILE']}"]
-    subprocess.run(
-        [*make, "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync"],
-        check=True,
-        capture_output=True,
-        **service.how(),
-    )
+    make = [f"{bin}/initdb", "-D", data, "-U", said["POSTGRES_USER"], f"--pwfile={said['POSTGRES_PASSWORD_FILE']}"]
+    service.run([*make, "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync"])
     tables = Path("/docker-entrypoint-initdb.d/orders.sql").read_text()
     for name, statements in (("postgres", f"CREATE DATABASE {said['POSTGRES_DB']}"), (said["POSTGRES_DB"], tables)):
-        alone = [bin / "postgres", "--single", "-j", "-D", data, name]
-        feed = statements.encode() + b";\n\n"
-        subprocess.run(alone, input=feed, check=True, capture_output=True, **service.how())
+        service.run([f"{bin}/postgres", "--single", "-j", "-D", data, name], input=statements.encode() + b";\n\n")
     service.start_command([str(bin / "postgres"), "-D", data, "-c", "listen_addresses=*", "-k", "/run/postgresql"])
 
 

@@ -66,5 +66,13 @@ def lay(source: Path, target: Path) -> None:
     _run("mount", "--bind", str(source), str(target))
 
 
+def read_only(argv: list[str], user: str, new: Iterable[str]) -> list[str]:
+    """Wrap a command so that it runs as a user (uid:gid) with no folder to write to but volumes and ``new`` ones."""
+    uid, gid = user.split(":")
+    mounts = ["mount -o remount,bind,ro /", *(f"mount -t tmpfs -o mode=1777 tmpfs {folder}" for folder in new)]
+    become = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+    return ["unshare", "--mount", "sh", "-ec", "; ".join([*mounts, 'exec "$@"']), "sh", *become, *argv]
+
+
 def _run(*argv: str) -> None:
     subprocess.run(argv, check=True)

@@ -6,7 +6,6 @@ import argparse
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from poolwatch import text
 from poolwatch.cli import alerts, options, servers
-from poolwatch.cli.sources import PREFIX, is_ours
+from poolwatch.cli.sources import PREFIX, is_ours, temporary
 from poolwatch.errors import ConfigError, PoolwatchError
 from poolwatch.spool import DIRECTORY_VARIABLE
 
@@ -153,9 +152,7 @@ def _no_password() -> str:
 
 def _folder(given: str | None) -> str:
     """Give the folder, made where it is not there; the default one must be ours alone. Raises PoolwatchError."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    private = f"{tempfile.gettempdir()}/{PREFIX}agent-{os.getuid()}"
-    directory = given or (f"{runtime}/poolwatch" if runtime else private)
+    directory = given or _own_folder()
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         os.listdir(directory)
@@ -164,6 +161,12 @@ def _folder(given: str | None) -> str:
     if not given and not is_ours(directory):
         raise PoolwatchError(f"{directory!r} is not yours alone; use --dir with a folder that is")
     return os.path.realpath(directory)
+
+
+def _own_folder() -> str:
+    """Name the folder for who has not named one; raises PoolwatchError."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return f"{runtime}/poolwatch" if runtime else f"{temporary()}/{PREFIX}agent-{os.getuid()}"
 
 
 def _by_flag(error: ConfigError, token: str | None) -> PoolwatchError:

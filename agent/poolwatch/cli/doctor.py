@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import subprocess
@@ -11,12 +12,14 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from poolwatch import config, spool
+from poolwatch import __version__, config, spool
 from poolwatch.cli import environment
-from poolwatch.cli.version import own_version
+from poolwatch.cli.sources import temporary
 from poolwatch.config import Config
 from poolwatch.errors import PoolwatchError
+from poolwatch.hooks.table import TABLE
 from poolwatch.model import Json
 from poolwatch.text import clean
 
@@ -31,13 +34,22 @@ LIBRARIES = (
 _PATIENCE = 30
 """Seconds a trial process may take."""
 _TRIAL = """
-import importlib, sys
-for name in sys.argv[1:]:
+import importlib, json, sys
+from importlib import metadata
+versions = {}
+for word in sys.argv[2:]:
+    name, module, package = word.split(":")
     try:
-        importlib.import_module(name)
-    except ImportError:
-        pass
+        importlib.import_module(module)
+        versions[name] = metadata.version(package)
+    except Exception:
+        pass  # not installed, or broken; or a module of Python's own
+with open(sys.argv[1], "w") as file:
+    json.dump(versions, file)
 """
+"""Imports what the hooks wait for, as a program does, and writes in which version it is there."""
+_PACKAGES = {"opentelemetry": "opentelemetry-api"}
+"""Name of a hook to the distribution that it is about, where that is called otherwise."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,15 +63,15 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings of the examination; gives 0 where a Python process can be hooked, else 1."""
     for label, value in _facts():
         print(f"{label:<12}{clean(value)}")
-    report, trouble = _trial(args.python)
-    for name, state in _hooks(report):
+    states, trouble = _trial(args.python)
+    for name, state in states.items():
         print(f"{'hook':<12}{name}: {clean(state)}")
     print(f"{'injection':<12}{clean(trouble or f'works: {args.python} was hooked through PYTHONPATH')}")
     return 1 if trouble else 0
 
 
 def _facts() -> Iterator[tuple[str, str]]:
-    yield "poolwatch", f"{own_version()} in {os.path.dirname(environment.BOOT)}"
+    yield "poolwatch", f"{__version__} in {os.path.dirname(environment.BOOT)}"
     yield "python", f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}"
     free_threaded = "free-threaded, " if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
     inside = f"in the virtualenv {sys.prefix}" if sys.prefix != sys.base_prefix else "in no virtualenv"
@@ -86,31 +98,39 @@ def _options() -> str:
 
 
 def _spool() -> str:
-    directory = os.environ.get(spool.DIRECTORY_VARIABLE, tempfile.gettempdir())
+    try:
+        directory = os.environ.get(spool.DIRECTORY_VARIABLE) or temporary()
+    except PoolwatchError as error:
+        return f"{error}"
     facts = os.statvfs(directory) if os.path.isdir(directory) else None
     if facts is None or not os.access(directory, os.W_OK | os.X_OK):
         return f"{directory} is no folder that can be written; set {spool.DIRECTORY_VARIABLE} or TMPDIR"
     return f"{directory} can be written, {facts.f_bavail * facts.f_frsize // 2**20} MiB free"
 
 
-def _hooks(report: Json | None) -> list[tuple[str, str]]:
-    process = report["processes"][0] if report else {"hooks": {}, "versions": {}}
-    return [(name, f"{state} {process['versions'].get(name, '')}".strip()) for name, state in process["hooks"].items()]
+def _trial(python: str) -> tuple[dict[str, str], str]:
+    """Start an interpreter as ``run`` does; gives the state of each hook, and what is wrong where it gave none."""
+    try:
+        folder = os.environ.get(spool.DIRECTORY_VARIABLE) or temporary()
+        with tempfile.TemporaryDirectory(prefix="poolwatch-doctor-", dir=folder) as directory:
+            return _tried(python, directory)
+    except (OSError, PoolwatchError, subprocess.TimeoutExpired) as error:
+        return {}, f"does not work: {python}: {error}"
 
 
-def _trial(python: str) -> tuple[Json | None, str]:
-    """Start an interpreter as ``run`` does; gives its report, and what is wrong where it gave none."""
-    with tempfile.TemporaryDirectory(prefix="poolwatch-doctor-") as directory:
-        variables = environment.variables(Config(), directory)
-        try:
-            trial = subprocess.run(
-                [python, "-c", _TRIAL, *config.HOOKS], env=variables, capture_output=True, text=True, timeout=_PATIENCE
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return None, f"does not work: {python}: {error}"
-        reports = spool.read_all(directory)
-        notes = spool.read_notes(directory)
-    return (reports[0], "") if reports else (None, _trouble(notes, trial))
+def _tried(python: str, directory: str) -> tuple[dict[str, str], str]:
+    words = [f"{name}:{module}:{_PACKAGES.get(name, name)}" for name, module, _ in TABLE]
+    variables = environment.variables(Config(), directory)
+    found = Path(directory, "versions")
+    trial = subprocess.run(
+        [python, "-c", _TRIAL, found, *words], env=variables, capture_output=True, text=True, timeout=_PATIENCE
+    )
+    reports = spool.read_all(directory)
+    if not reports:
+        return {}, _trouble(spool.read_notes(directory), trial)
+    versions: Json = json.loads(found.read_text()) if found.exists() else {}
+    hooks = reports[0]["processes"][0]["hooks"]
+    return {name: f"{state} {versions.get(name, '')}".strip() for name, state in hooks.items()}, ""
 
 
 def _trouble(notes: list[Json], trial: subprocess.CompletedProcess[str]) -> str:

@@ -15,7 +15,7 @@ from poolwatch import text
 from poolwatch.cli import alerts, environment, options
 from poolwatch.cli.gather import Gathering, trips
 from poolwatch.cli.launch import Launch, block_signals, end_like, failure
-from poolwatch.cli.sources import PREFIX
+from poolwatch.cli.sources import PREFIX, temporary
 from poolwatch.config import Config
 from poolwatch.errors import ConfigError, PoolwatchError
 from poolwatch.export.otel import asked
@@ -76,8 +76,16 @@ def run(args: argparse.Namespace) -> int:
                 launch.wait()
             gathering.wait(_LAST_WORDS)
         report = gathering.report()
+        _note_ending(report, launch)
         _tell(report, gathering, form, config.report)
     return TRIPPED if trips(report, args.fail_on) else end_like(launch.status)
+
+
+def _note_ending(report: Json, launch: Launch) -> None:
+    """Say in the report how the command ended, where it was a process that poolwatch was in."""
+    for process in report["processes"]:
+        if process["pid"] == launch.pid:
+            process["exit"] = launch.ending()
 
 
 def _checked(args: argparse.Namespace) -> tuple[Config, str]:
@@ -114,7 +122,7 @@ def _folder(given: str | None) -> Iterator[str]:
             raise PoolwatchError(f"--dir: {directory!r} cannot be used: {error.strerror}") from error
         yield str(Path(directory).resolve())
         return
-    directory = tempfile.mkdtemp(prefix=PREFIX)
+    directory = tempfile.mkdtemp(prefix=PREFIX, dir=temporary())
     try:
         yield directory
     finally:

@@ -31,9 +31,19 @@ def source(url: str | None, directory: str | None) -> Callable[[], Json]:
     return lambda: living([directory] if directory else private_folders())
 
 
+def temporary() -> str:
+    """Give the folder for temporary files; raises PoolwatchError where there is none, as in a read-only container."""
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        raise PoolwatchError(
+            f"no folder for temporary files can be written; set {spool.DIRECTORY_VARIABLE} or TMPDIR to one that can"
+        ) from error
+
+
 def private_folders() -> list[str]:
     """Give the spool folders of this user's running commands; what others have put there is not trusted."""
-    return [folder for folder in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*")) if is_ours(folder)]
+    return [folder for folder in glob.glob(os.path.join(temporary(), PREFIX + "*")) if is_ours(folder)]
 
 
 def is_ours(folder: str) -> bool:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import poolwatch
+from poolwatch.cli.sources import temporary
 from poolwatch.config import Config
 from poolwatch.demo.leaks import KEPT, SCENES
 from poolwatch.demo.narrator import Narrator
@@ -23,7 +24,7 @@ def play(port: int, seconds: float, stay: float) -> int:
     """Sell for ``seconds``, leak, and serve for ``stay`` seconds more; gives the exit status."""
     watch = poolwatch.install(IMPATIENT)
     try:
-        with tempfile.TemporaryDirectory(prefix="poolwatch-demo-") as folder:
+        with tempfile.TemporaryDirectory(prefix="poolwatch-demo-", dir=temporary()) as folder:
             stage = Stage(watch, Path(folder))
             with serve(f"127.0.0.1:{port}", stage.report) as server:
                 return _play(stage, server.url, seconds, stay)
