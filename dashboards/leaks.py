@@ -124,8 +124,6 @@ def _leases() -> list[Panel]:
 
 
 def _sites() -> list[Panel]:
-    held = f"sum by (job, pool, site) (increase(poolwatch_site_use_seconds_total{{{OWN}}}[$__range]))"
-    busy = f"sum by (job, pool, site) (increase(poolwatch_site_busy_seconds_total{{{OWN}}}[$__range]))"
     taken = f"sum by (pool, site) (rate(poolwatch_site_checkouts_total{{{OWN}}}[$__rate_interval]))"
     out = f"sum by (pool, site) (poolwatch_site_leases{{{OWN}}})"
     return [
@@ -163,16 +161,22 @@ def _sites() -> list[Panel]:
             "s",
             (f"topk(10, sum by (pool, site) ({HELD}) / ({taken} > 0))", SITE_LEGEND),
         ),
-        listing(
-            "Sites",
-            "Time in which a site held connections without using them, in the time shown; the worst twenty. "
-            "A lease counts when it has come back.",
-            "s",
-            f"topk(20, {held} - {busy})",
-            ["site", "pool", "job"],
-            "held without use",
-        ).id(SITES_ID),
+        _site_table(),
     ]
+
+
+def _site_table() -> Panel:
+    held = f"sum by (job, pool, site) (increase(poolwatch_site_use_seconds_total{{{OWN}}}[$__range]))"
+    busy = f"sum by (job, pool, site) (increase(poolwatch_site_busy_seconds_total{{{OWN}}}[$__range]))"
+    return listing(
+        "Sites",
+        "Time in which a site held connections without using them, in the time shown; the worst twenty. "
+        "A lease counts when it has come back.",
+        "s",
+        f"topk(20, {held} - {busy})",
+        ["site", "pool", "job"],
+        "held without use",
+    ).id(SITES_ID)
 
 
 def _scopes() -> list[Panel]:

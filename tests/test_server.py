@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import os
@@ -14,8 +15,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from poolwatch import native
 from poolwatch.errors import ConfigError
 from poolwatch.model import Json
+from poolwatch.native import with_collector_paused
 from poolwatch.server import Server, listener, serve
 from tests.test_metrics import report
 
@@ -318,3 +321,75 @@ def test_gevent_does_not_make_it_a_greenlet(early: bool) -> None:
         assert time.monotonic() - began < 1.2
         assert process.stdout.read() == "closed\n"
     assert process.returncode == 0
+
+
+class Loop:
+    """Refers to itself, so that only the collector finds that nobody wants it; counts those that were found."""
+
+    collected = 0
+
+    def __init__(self) -> None:
+        self.me = self
+
+    def __del__(self) -> None:
+        Loop.collected += 1
+
+
+def test_an_answer_runs_no_finalizer_of_the_host() -> None:
+    """However much an answer allocates, the application's garbage is not collected in the server's thread meanwhile."""
+    during: list[int] = []
+
+    def read() -> Json:
+        before = Loop.collected
+        Loop()
+        assert len([[] for _ in range(100_000)]) == 100_000
+        during.append(Loop.collected - before)
+        return report()
+
+    with serve("127.0.0.1:0", read) as server:
+        assert ask(server, "/metrics")[0].status == 200
+    assert during == [0]
+    gc.collect()
+    assert Loop.collected == 1
+
+
+def test_calls_that_overlap_share_one_rest_of_the_collector() -> None:
+    """The collector goes on after the last of them, also after one that raised."""
+    before = gc.get_threshold()
+
+    def fail() -> None:
+        raise RuntimeError("no answer")
+
+    def outer() -> int:
+        with pytest.raises(RuntimeError):
+            with_collector_paused(fail)
+        return gc.get_threshold()[0]
+
+    assert with_collector_paused(outer) > 1_000_000
+    assert gc.get_threshold() == before
+    with pytest.raises(RuntimeError):
+        with_collector_paused(fail)
+    assert gc.get_threshold() == before
+
+
+def test_calls_without_end_are_no_rest_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes when the collector has rested for long does not make it rest for longer."""
+    monkeypatch.setattr(native, "_LONGEST_REST", 0.0)
+    late_is_in, first_is_over = threading.Event(), threading.Event()
+    before, found = gc.get_threshold(), []
+
+    def late() -> None:
+        late_is_in.set()
+        assert first_is_over.wait(30)
+        found.append(gc.get_threshold())
+
+    def first() -> None:
+        time.sleep(0.001)  # the clock's tick
+        thread.start()
+        assert late_is_in.wait(30)
+
+    thread = threading.Thread(target=lambda: with_collector_paused(late))
+    with_collector_paused(first)
+    first_is_over.set()
+    thread.join(30)
+    assert found == [before]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -18,6 +17,8 @@ import pytest
 
 from poolwatch.model import Frame, Json, Owner
 from poolwatch.server import Server, serve
+from tests.browser import CHROMIUM, FLAGS, tab
+from tests.launcher import until
 from tests.test_metrics import FINDING, POOL, SITE, SNAPSHOT, report
 
 EVIL = '<img src=x onerror="document.title=1"><script>document.title = 2</script>'
@@ -31,11 +32,7 @@ FOUND = (
         owners=(OWNER,), stacks={"checkout": (Frame("shop.py", 41, "sell"),)},
     ),
 )  # fmt: skip
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--virtual-time-budget=3000",
-    "--window-size=1280,900",
-)  # fmt: skip
+TOKEN = "open-sesame-0123456789"
 
 
 class Text(HTMLParser):
@@ -57,8 +54,8 @@ class Text(HTMLParser):
 
 def browse(server: Server, folder: Path) -> Text:
     """Give the page as it stands after its script has run."""
-    chromium = shutil.which("chromium") or "chromium"
-    argv = [chromium, *FLAGS, f"--user-data-dir={folder}", "--dump-dom", server.url]
+    wait = ("--virtual-time-budget=3000", f"--user-data-dir={folder}", "--dump-dom")
+    argv = [CHROMIUM, *FLAGS, *wait, server.url]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     return Text(done.stdout)
 
@@ -98,6 +95,26 @@ def test_page_says_when_nobody_answers(tmp_path: Path) -> None:
 
     with serve("127.0.0.1:0", read) as server:
         assert "No answer" in browse(server, tmp_path).pieces
+
+
+def test_page_asks_for_the_token(tmp_path: Path) -> None:
+    """Where the report is for those who have the token, the page asks for it, and keeps it for its tab alone."""
+    with serve("127.0.0.1:0", report, token=TOKEN) as server, tab(tmp_path, server.url) as page:
+        page.shows("A token is needed")
+        assert page.do("document.activeElement.id") == "token"
+        assert "Pools" not in page.do("document.body.innerText")
+        page.enter("token", f"{TOKEN}-not")
+        page.shows("Not this token")
+        page.enter("token", TOKEN)
+        page.shows("Live")
+        page.shows("leak.collected")
+        assert not {"Show the report", "report.json"} & set(page.do("document.body.innerText").split("\n"))
+        page.do("window.before = 1; location.reload()")
+        until(lambda: page.do("window.before === undefined"))
+        page.shows("Live")
+        assert page.do("Object.values(sessionStorage)") == [TOKEN]
+        assert page.do("[localStorage.length, document.cookie, location.href]") == [0, "", server.url]
+        assert page.do("performance.getEntriesByType('resource').filter(one => one.name.includes('sesame'))") == []
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The small HTTP server: metrics, the report and a page to look at. Loopback only, unless there is a token.
 
-Import it when something is to be served: it brings ``http.server`` and ``prometheus_client`` along.
+Import it when something is to be served: it brings ``http.server`` along.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def serve(
     """Serve ``/``, ``/metrics``, ``/report.json`` and ``/healthz`` at ``address`` (HOST:PORT) from a thread of its own.
 
     ``read_metrics`` may give a report without leases, which is cheaper to make. With a ``token``, only requests that
-    carry it are answered, and the host may be any; without, ConfigError is raised for a host beyond loopback. It is
-    also raised for a port that cannot be had.
+    carry it are answered, but for ``/`` and ``/healthz``, which tell nothing, and the host may be any; without,
+    ConfigError is raised for a host beyond loopback. It is also raised for a port that cannot be had.
     """
     host, port = _place(address, token is not None)
     endpoints = Endpoints(read_report, read_metrics or read_report)

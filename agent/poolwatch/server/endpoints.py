@@ -11,7 +11,6 @@ from importlib.resources import files
 
 from poolwatch.export.exposition import CONTENT_TYPE, OPENMETRICS, encode, encode_openmetrics, wants_openmetrics
 from poolwatch.export.numbers import MAX_SITES, SiteChoice
-from poolwatch.export.prometheus import families
 from poolwatch.model import Json
 from poolwatch.server.http import Response, Table
 
@@ -31,10 +30,10 @@ class Endpoints:
         }
 
     def _metrics(self, accept: str) -> Response:
-        found = families(self._read_metrics(), self._sites)
+        report = self._read_metrics()
         if wants_openmetrics(accept):
-            return Response(encode_openmetrics(found), OPENMETRICS)
-        return Response(encode(found), CONTENT_TYPE)
+            return Response(encode_openmetrics(report, self._sites), OPENMETRICS)
+        return Response(encode(report, self._sites), CONTENT_TYPE)
 
     def _report(self) -> Response:
         return Response(json.dumps(self._read_report()).encode(), "application/json")

@@ -30,8 +30,8 @@ class Access:
 
     hosts: frozenset[str] | None = None
     token: str | None = field(default=None, repr=False)
-    free: frozenset[str] = frozenset({"/healthz"})
-    """Paths that tell nothing and need no token."""
+    free: frozenset[str] = frozenset({"/", "/healthz"})
+    """Paths that tell nothing and need no token: the page is empty until its reader has given it one."""
 
     def knows(self, host: str) -> bool:
         """Tell whether a Host header names one of ``hosts``."""

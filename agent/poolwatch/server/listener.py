@@ -10,10 +10,11 @@ import os
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from poolwatch.native import Alarm, original, sleep, start_new_thread
+from poolwatch.native import Alarm, original, sleep, start_new_thread, with_collector_paused
 
 if TYPE_CHECKING:  # a host that is monkey-patched later wants to be the first who imports it
     from ssl import SSLContext
@@ -108,7 +109,7 @@ class Listener:
             with suppress(OSError), self._secured(connection) as channel:
                 head = _read_head(channel)
                 channel.settimeout(TIMEOUT)
-                channel.sendall(self._respond(head))
+                channel.sendall(with_collector_paused(partial(self._respond, head)))
                 # Not left to close(): a child that was forked meanwhile may hold the connection open.
                 connection.shutdown(_socket.SHUT_WR)
         finally:

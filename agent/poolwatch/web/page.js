@@ -4,6 +4,7 @@
 const EVERY = 2000;
 const GRADES = ["proved", "probable", "suspected"];
 const FEW = 8;
+const TOKEN = "poolwatch-token"; // in sessionStorage: of this tab and this address alone, and gone with the tab
 const opened = new Set();
 let allPools = false;
 let last = null;
@@ -145,9 +146,46 @@ function say(text, stale) {
   status.className = stale ? "stale" : "";
 }
 
-async function look() {
+function known() {
   try {
-    const response = await fetch("/report.json", { signal: AbortSignal.timeout(5000) });
+    return sessionStorage.getItem(TOKEN);
+  } catch { // the browser may allow no storage, and most servers want no token
+    return null;
+  }
+}
+
+function lock(locked) {
+  document.getElementById("unlock").hidden = !locked;
+  document.getElementById("report").hidden = locked;
+  document.getElementById("links").hidden = locked || Boolean(known()); // a link carries no token
+}
+
+function ask(refused) {
+  if (refused) sessionStorage.removeItem(TOKEN);
+  say(refused ? "Not this token" : "A token is needed", true);
+  lock(true);
+  document.getElementById("token").focus();
+}
+
+function unlock(event) {
+  const field = document.getElementById("token");
+  event.preventDefault();
+  try {
+    sessionStorage.setItem(TOKEN, field.value);
+  } catch {
+    return say("No token can be kept: this browser allows no session storage", true);
+  }
+  field.value = "";
+  lock(false);
+  look();
+}
+
+async function look() {
+  const token = known();
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  try {
+    const response = await fetch("/report.json", { headers, signal: AbortSignal.timeout(5000) });
+    if (response.status === 401) return ask(token);
     if (!response.ok) throw new Error(`status ${response.status}`);
     const report = await response.json();
     seenAt = Date.now();
@@ -163,4 +201,6 @@ document.getElementById("more").addEventListener("click", () => {
   allPools = !allPools;
   if (last) drawPools(last);
 });
+document.getElementById("unlock").addEventListener("submit", unlock);
+lock(false);
 look();
