@@ -8,6 +8,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from tests.launcher import environment
 
 HEAD = """
@@ -20,13 +22,13 @@ KEPT = []
 """
 
 
-def suite(folder: Path, tests: str, *words: str, plugin: str = "poolwatch.pytest_plugin") -> str:
+def suite(folder: Path, tests: str, *words: str, how: tuple[str, ...] = ("--poolwatch",), **variables: str) -> str:
     """Run pytest on a suite; gives its output."""
     (folder / "test_shop.py").write_text(textwrap.dedent(HEAD) + textwrap.dedent(tests))
-    kept = {name: value for name, value in environment().items() if not name.startswith("PYTEST_")}
+    kept = {name: value for name, value in environment().items() if not name.startswith("PYTEST_")} | variables
     # pytest-asyncio warns where it is not configured, and the suites' last lines would tell of that
     settings = ["-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
-    command = [sys.executable, "-m", "pytest", *settings, "-p", plugin, *words]
+    command = [sys.executable, "-m", "pytest", *settings, *how, *words]
     done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, timeout=100)
     return done.stdout + done.stderr
 
@@ -137,9 +139,44 @@ def test_a_failure_of_its_own_comes_first(tmp_path: Path) -> None:
 
 
 def test_off_by_default(tmp_path: Path) -> None:
-    """Without the switch nothing is watched."""
-    text = suite(tmp_path, "def test_keeps():\n    engine.connect()\n", plugin="no:nothing")
+    """Without the switch nothing is watched, and of poolwatch there is what pytest needs to know the switch."""
+    text = suite(
+        tmp_path,
+        """
+        import sys
+        def test_keeps():
+            engine.connect()
+            ours = {name for name in sys.modules if name.startswith("poolwatch")}
+            assert ours == {"poolwatch", "poolwatch.pytest_plugin"}
+        """,
+        how=(),
+    )
     assert outcome(text) == "1 passed"
+
+
+@pytest.mark.parametrize(
+    ("how", "alone"),
+    [
+        (("-o", "poolwatch=true"), ""),
+        (("-p", "poolwatch"), ""),
+        (("-p", "poolwatch"), "1"),
+        (("-p", "poolwatch.pytest_plugin"), ""),
+    ],
+)
+def test_other_ways_to_ask_for_it(tmp_path: Path, how: tuple[str, str], alone: str) -> None:
+    """By a setting, and by name, also where pytest loads no plugins by itself."""
+    tests = "def test_drops():\n    engine.connect()\n"
+    text = suite(tmp_path, tests, how=how, PYTEST_DISABLE_PLUGIN_AUTOLOAD=alone)
+    assert outcome(text).startswith("1 failed")
+    assert "LEAK.COLLECTED" in text
+
+
+def test_refused(tmp_path: Path) -> None:
+    """A grade that is none and a pytest that is too old are named, before any test runs."""
+    text = suite(tmp_path, "", "-o", "poolwatch_grade=bad")
+    assert "poolwatch_grade: 'bad' is not allowed; use one of: proved, probable, suspected" in text
+    (tmp_path / "conftest.py").write_text("import pytest\npytest.__version__ = '7.4.4'\n")
+    assert "poolwatch needs pytest 8 or newer; this is 7.4.4" in suite(tmp_path, "")
 
 
 def test_xdist_and_report(tmp_path: Path) -> None:
