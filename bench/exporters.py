@@ -16,6 +16,7 @@ from typing import Any
 
 from bench import tracing
 from bench.peer import PERIOD
+from poolwatch.cli.beside import beside
 from poolwatch.model import Json
 from poolwatch.server import serve
 from poolwatch.watch import installed
@@ -57,15 +58,16 @@ def sent() -> Iterator[Proof]:
 
     reader = tracing.set_up_metrics()
 
-    def measure() -> None:
-        with suppress(MetricsTimeoutError):  # as in the SDK's own reader: the next one tells of all
-            metrics.export(reader.get_metrics_data())
+    def measure(over: threading.Event) -> None:
+        while not over.wait(PERIOD):
+            with suppress(MetricsTimeoutError):  # as in the SDK's own reader: the next one tells of all
+                metrics.export(reader.get_metrics_data())
 
     with _peer("receive") as peer:
         assert peer.stdout is not None
         url = peer.stdout.readline().strip()
         spans, metrics = Sending(OTLPSpanExporter(f"{url}/v1/traces")), Sending(OTLPMetricExporter(f"{url}/v1/metrics"))
-        with tracing.spans_to(spans), _each_period(measure):
+        with tracing.spans_to(spans), beside(measure, "bench-metrics"):
             yield lambda: _comes_true(lambda: spans.arrived and metrics.arrived)
         spans.shutdown()
         metrics.shutdown()
@@ -95,23 +97,6 @@ def _peer(*words: str) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.stdin.close()  # which is what it ends with
-
-
-@contextmanager
-def _each_period(work: Callable[[], object]) -> Iterator[None]:
-    over = threading.Event()
-
-    def repeat() -> None:
-        while not over.wait(PERIOD):
-            work()
-
-    thread = threading.Thread(target=repeat)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _comes_true(condition: Proof) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy import Pool, QueuePool
 
 from poolwatch.config import Config
 from poolwatch.export.exposition import encode
-from poolwatch.export.prometheus import families
+from poolwatch.native import with_collector_paused
 from poolwatch.watch import Watch, install
 
 LOOKS = 3
@@ -163,7 +163,7 @@ def _scrape(watch: Watch, scrapes: int) -> Scrape:
 
 def _served(watch: Watch) -> bytes:
     """Give what ``/metrics`` answers on ``--serve``."""
-    return encode(families(watch.numbers()))
+    return with_collector_paused(lambda: encode(watch.numbers()))
 
 
 def _median(work: Callable[[], object], times: int) -> float:

@@ -72,7 +72,8 @@ def _look(folder: str) -> None:
     merged = Keeper(folder, [SERVER]).report()
     assert schema.problem(merged) is None
     assert json.loads(json.dumps(merged))
-    encode(families(merged))
+    assert encode(merged)
+    assert list(families(merged))
 
 
 @given(living=spoiled(LIVING), dead=spoiled(DEAD), raw=some.binary(max_size=50))

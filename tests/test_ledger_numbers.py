@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 import poolwatch
 from poolwatch.export.exposition import encode
-from poolwatch.export.prometheus import Collector
 from poolwatch.model import PoolState
 
 
@@ -124,7 +123,7 @@ def test_holders_are_of_the_pool_that_is_empty(tmp_path: Path, watch: poolwatch.
 
 def held(watch: poolwatch.Watch) -> dict[str, float]:
     """Give the leases out now by line, as a scrape shows them."""
-    families = text_string_to_metric_families(encode(Collector(watch.numbers).collect()).decode())
+    families = text_string_to_metric_families(encode(watch.numbers()).decode())
     found = next(family for family in families if family.name == "poolwatch_site_leases")
     return {sample.labels["site"].rpartition(" ")[2]: sample.value for sample in found.samples}
 

@@ -14,7 +14,6 @@ from bench.leases import LIVE, POOLS, flat, live_lease_bytes, open_pools, settle
 from bench.modes import BARE, EMPTY, POOLWATCH, bare, empty_listeners, poolwatch
 from bench.rounds import Plan, Result, run_case
 from poolwatch.export.exposition import encode
-from poolwatch.export.prometheus import families
 from poolwatch.watch import Watch, install
 
 pytestmark = pytest.mark.alone
@@ -83,5 +82,5 @@ def test_a_scrape_of_many_pools_is_quick() -> None:
 def scrape_seconds(watch: Watch) -> float:
     """Give the CPU seconds of this thread that one scrape takes."""
     start = thread_time()
-    encode(families(watch.numbers()))
+    encode(watch.numbers())
     return thread_time() - start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache
+from math import inf
 from typing import Any
 
 Json = dict[str, Any]
@@ -19,7 +20,9 @@ def plain(value: Any) -> Any:
     if kind in _AS_THEY_ARE:
         return value
     if kind is float:
-        return "+Inf" if value == float("inf") else value
+        return "+Inf" if value == inf else value
+    if kind is tuple or kind is list:
+        return [item if type(item) in _AS_THEY_ARE else plain(item) for item in value]
     if hasattr(kind, "__dataclass_fields__"):
         return {
             shown: item if type(item := getattr(value, name)) in _AS_THEY_ARE else plain(item)
@@ -27,7 +30,7 @@ def plain(value: Any) -> Any:
         }
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (set, frozenset)):
         return [plain(item) for item in value]
     return value
 

@@ -7,10 +7,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from poolwatch import config
 from poolwatch.alert.own import is_wanted
+from poolwatch.cli.beside import beside
 from poolwatch.config import Config
 from poolwatch.model import Json
 
@@ -40,14 +42,10 @@ def sent_while_running(
 
     _say_what_fails("poolwatch")
     alerts = FolderAlerts(chosen, directory, read, _program(command))
-    over = threading.Event()
-    thread = threading.Thread(target=_look, args=(alerts, over), name="poolwatch-alerts", daemon=True)
-    thread.start()
     try:
-        yield alerts.report
+        with beside(partial(_look, alerts), "poolwatch-alerts", _INTERVAL * 4):
+            yield alerts.report
     finally:
-        over.set()
-        thread.join(_INTERVAL * 4)
         _look_once(alerts)
         alerts.close(_WHY)
 

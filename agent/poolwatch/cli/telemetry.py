@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
+from poolwatch.cli.beside import beside
 from poolwatch.config import Config
 from poolwatch.errors import PoolwatchError
 from poolwatch.export.otel import asked
@@ -36,15 +37,10 @@ def sent_while_running(config: Config, read: Read, say: Callable[[str], object])
     log = logging.getLogger("opentelemetry")
     log.addHandler(_Failures(say))
     log.propagate = False
-    sender = _Sender(providers, read, say)
-    over = threading.Event()
-    thread = threading.Thread(target=sender.run, args=[over], name="poolwatch-telemetry", daemon=True)
-    thread.start()
     try:
-        yield
+        with beside(_Sender(providers, read, say).run, "poolwatch-telemetry"):
+            yield
     finally:
-        over.set()
-        thread.join()
         _flush(providers)
 
 

@@ -10,10 +10,11 @@ from time import monotonic, time
 from typing import Any
 
 from poolwatch import model
+from poolwatch.ledger.census import Census, Stock
 from poolwatch.ledger.floors import Floors, Step
 from poolwatch.ledger.flows import Flows
 from poolwatch.ledger.ledger import Ledger
-from poolwatch.ledger.records import BOUNDS, Conn, Event, Lease, Pool, Site, Sums, Wait
+from poolwatch.ledger.records import BOUNDS, Conn, Event, Lease, Site, Sums, Wait
 from poolwatch.senses.flow import Trace, is_sampled
 
 
@@ -107,18 +108,19 @@ class Totals:
     def drain(self, ledger: Ledger) -> None:
         """Empty the ledger's queues into the sums, and keep as news what detectors need to see."""
         news = self._news
+        ledger.count_full_queues()
         for conn in taken(ledger.retired):
-            _add(conn, _of(self._gone, conn.pool), self._sites)
+            _add(conn, conn.pool.key, _of(self._gone, conn.pool.key), self._sites)
         for wait in taken(ledger.waited):
             self._waited(wait)
             self.flows.waited(wait)
             news.waited.append(wait)
         for pool, seconds in taken(ledger.opened):
-            _of(self._gone, pool).creates.add(seconds)
+            _of(self._gone, pool.key).creates.add(seconds)
         for lease in taken(ledger.notable):
             self.flows.returned(lease)
             if lease.trace is not None and not lease.more.foreign:
-                _of(self._gone, lease.conn.pool).uses.exemplify(lease.taken, lease.returned, lease.trace)
+                _of(self._gone, lease.conn.pool.key).uses.exemplify(lease.taken, lease.returned, lease.trace)
             news.returned.append(lease)
         self.flows.settle()
         # the queue is the process's: what an earlier, uninstalled watch had seen lent is not this one's to tell of
@@ -127,45 +129,41 @@ class Totals:
         )
         news.events.extend(taken(ledger.events))
 
-    def now(self, ledger: Ledger) -> tuple[dict[int, PoolSums], Sites]:
-        """Give the sums as they are now."""
+    def now(self, census: Census) -> tuple[dict[int, PoolSums], Sites]:
+        """Give the sums as they are now, with those of the living connections in ``census``."""
         pools = {key: _copy(sums) for key, sums in self._gone.items()}
         sites = {key: plus(Sums(key[1]), sums) for key, sums in self._sites.items()}
-        detached = [lease.conn for lease in list(ledger.detached.values())]
-        for conn in [*ledger.conns.values(), *detached]:
-            _add(conn, _of(pools, conn.pool), sites)
+        for key, stock in census.stocks.items():
+            _add(stock, key, _of(pools, key), sites)
+        for lease in census.detached:
+            _add(lease.conn, lease.conn.pool.key, _of(pools, lease.conn.pool.key), sites)
         for key in self.floors.steps.keys() & pools.keys():
             pools[key].floors = self.floors.steps[key]
         return pools, sites
 
     def _waited(self, wait: Wait) -> None:
-        sums = _of(self._gone, wait.pool)
+        sums = _of(self._gone, wait.pool.key)
         sums.timeouts += wait.timed_out
         if not wait.timed_out:
             sums.waits.add(wait.until - wait.since)
             sums.waits.exemplify(wait.since, wait.until, wait.trace)
 
 
-def _of(table: dict[int, PoolSums], pool: Pool) -> PoolSums:
-    sums = table.get(pool.key)
+def _of(table: dict[int, PoolSums], key: int) -> PoolSums:
+    sums = table.get(key)
     if sums is None:
-        sums = table[pool.key] = PoolSums()
+        sums = table[key] = PoolSums()
     return sums
 
 
-def _add(conn: Conn, pool: PoolSums, sites: Sites) -> None:
-    pool.lent += conn.lent
-    pool.hand_offs += conn.hand_offs
-    if not conn.sums:
-        return
-    uses, number = pool.uses, conn.pool.key
-    for site, sums in list(conn.sums.items()):
-        uses.total += sums.used
-        uses.counts = list(map(add, uses.counts, sums.counts))
-        known = sites.get((number, site))
-        if known is None:
-            known = sites[number, site] = Sums(site)
-        plus(known, sums)
+def _add(done: Conn | Stock, key: int, pool: PoolSums, sites: Sites) -> None:
+    """Add what a connection, or all those of a stock, have done for the pool of that ``key``."""
+    pool.lent += done.lent
+    pool.hand_offs += done.hand_offs
+    for site, sums in list(done.sums.items()):
+        pool.uses.total += sums.used
+        pool.uses.counts = list(map(add, pool.uses.counts, sums.counts))
+        plus(sites.get((key, site)) or sites.setdefault((key, site), Sums(site)), sums)
 
 
 def plus(into: Sums, more: Sums) -> Sums:

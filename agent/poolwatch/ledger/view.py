@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import replace
 
 from poolwatch import model
+from poolwatch.ledger.census import NOTHING, Census, Stock
 from poolwatch.ledger.ledger import Ledger
-from poolwatch.ledger.records import NOWHERE, Conn, Event, Lease, Pool, Site, Sums, Wait
+from poolwatch.ledger.records import NOWHERE, Event, Lease, Pool, Site, Sums, Wait
 from poolwatch.ledger.totals import PoolSums, Sites, plus
 from poolwatch.redact import redact
 from poolwatch.senses import stack
@@ -26,10 +25,11 @@ def owner(actor: Actor, now: float, scope: Scope | None = None, trace: Trace | N
         thread=actor.thread.rename(),
         kind=actor.kind,
         thread_id=actor.thread_id,
-        task=actor.name if actor.kind == "task" else None,
+        task=actor.rename() if actor.kind == "task" else None,
         greenlet=actor.name if actor.kind == "greenlet" else None,
         loop=actor.loop.name if actor.loop else None,
         scope=scope.name if scope else None,
+        scope_attributes=scope.said() if scope else None,
         trace_id=f"{trace.trace_id:032x}" if trace else None,
         traceparent=traceparent(trace) if trace else None,
         alive=not ended,
@@ -82,7 +82,6 @@ def _user(raw: Lease, now: float) -> model.Owner:
 
 def waiter(raw: Wait, now: float) -> model.Waiter:
     """Freeze one wait, over or not."""
-    site = stack.site(*raw.stack[0]) if raw.stack else None
     return model.Waiter(
         pool=raw.pool.name,
         owner=owner(raw.owner, now, trace=raw.trace),
@@ -92,7 +91,7 @@ def waiter(raw: Wait, now: float) -> model.Waiter:
         home=raw.home,
         timed_out=raw.timed_out,
         done=bool(raw.until),
-        site=site,
+        site=stack.site_of(raw.stack),
         stack=stack.frames(raw.stack),
         holders=tuple(lease(held, raw.until or now) for held in raw.holders),
         waiting_owners=tuple(actor.key for actor in raw.waiting),
@@ -102,7 +101,6 @@ def waiter(raw: Wait, now: float) -> model.Waiter:
 def incident(event: Event, now: float) -> model.Incident:
     """Freeze one crossing."""
     held = lease(event.lease, now) if event.lease is not None else None
-    first = event.victim_stack[0] if event.victim_stack else None
     return model.Incident(
         kind=event.kind,  # type: ignore[arg-type]
         lease=held,
@@ -112,7 +110,7 @@ def incident(event: Event, now: float) -> model.Incident:
         culprit=owner(event.culprit, now, event.scopes[1], _trace(event, event.culprit)),
         at=time.time() - (now - event.at),
         overlap=event.overlap,
-        site=(held.site if held else None) or (stack.site(*first) if first else None),
+        site=(held.site if held else None) or stack.site_of(event.victim_stack),
         victim_stack=stack.frames(event.victim_stack),
         culprit_stack=stack.frames(event.culprit_stack),
         detail=event.detail,
@@ -124,35 +122,15 @@ def _trace(event: Event, actor: Actor) -> Trace | None:
     return event.lease.trace if event.lease is not None and event.lease.owner is actor else None
 
 
-def pools(ledger: Ledger, sums: dict[int, PoolSums], out: Iterable[Lease], now: float) -> tuple[model.PoolState, ...]:
-    """Freeze every pool: what is out and idle now is counted from the leases and connections themselves."""
-    held: dict[int, list[Lease]] = {}
-    for raw in out:
-        if not raw.more.detached:
-            held.setdefault(raw.conn.pool.key, []).append(raw)
-    conns = list(ledger.conns.values())
-    idle = Counter(c.pool.key for c in conns if c.lease is None and c.open)
-    open_sockets = _open_sockets(conns)
+def pools(ledger: Ledger, census: Census, sums: dict[int, PoolSums]) -> tuple[model.PoolState, ...]:
+    """Freeze every pool, as it was at the census."""
     waiting = Counter(wait.pool.key for wait in list(ledger.waits.values()))
+    stocks, now = census.stocks, census.now
     return tuple(
-        replace(
-            _pool(pool, sums.get(pool.key) or PoolSums(), held.get(pool.key, []), now),
-            idle=idle[pool.key],
-            waiting=waiting[pool.key],
-            sockets=tuple(open_sockets.get(pool.key, ())),
-        )
+        _pool(pool, stocks.get(pool.key, NOTHING), sums.get(pool.key) or PoolSums(), waiting[pool.key], now)
         for pool in list(ledger.pools.values())
         if not ledger.child or _used_here(pool, ledger, sums)
     )
-
-
-def _open_sockets(conns: Iterable[Conn]) -> dict[int, list[model.PoolSocket]]:
-    """Give the sockets of each pool (by key); of those that came over a fork, the ones that were used here."""
-    found: dict[int, list[model.PoolSocket]] = {}
-    for conn in conns:
-        if conn.socket.inode and conn.open and (conn.lent or not conn.foreign):
-            found.setdefault(conn.pool.key, []).append(model.PoolSocket(conn.socket.inode, conn.socket.local))
-    return found
 
 
 def _used_here(pool: Pool, ledger: Ledger, sums: dict[int, PoolSums]) -> bool:
@@ -163,7 +141,7 @@ def _used_here(pool: Pool, ledger: Ledger, sums: dict[int, PoolSums]) -> bool:
     return any(wait.pool is pool for wait in list(ledger.waits.values()))
 
 
-def _pool(pool: Pool, sums: PoolSums, held: list[Lease], now: float) -> model.PoolState:
+def _pool(pool: Pool, stock: Stock, sums: PoolSums, waiting: int, now: float) -> model.PoolState:
     slow = sum(sums.waits.counts)
     return model.PoolState(
         name=pool.name,
@@ -171,7 +149,9 @@ def _pool(pool: Pool, sums: PoolSums, held: list[Lease], now: float) -> model.Po
         cls=pool.cls,
         pid=os.getpid(),
         limits=model.Limits(*pool.limits),
-        used=len(held),
+        used=len(stock.held),
+        idle=stock.idle,
+        waiting=waiting,
         shared=pool.shared,
         checkouts_total=sums.lent,
         timeouts_total=sums.timeouts,
@@ -180,20 +160,21 @@ def _pool(pool: Pool, sums: PoolSums, held: list[Lease], now: float) -> model.Po
         wait_seconds=sums.waits.frozen(instant=max(0, sums.lent - slow)),
         use_seconds=sums.uses.frozen(),
         create_seconds=sums.creates.frozen(),
-        leases_by_owner=dict(Counter(lease.owner.kind for lease in held)),
-        oldest_lease_seconds=max((now - lease.taken for lease in held), default=0.0),
+        leases_by_owner=dict(stock.kinds),
+        oldest_lease_seconds=now - stock.oldest if stock.held else 0.0,
         peers=pool.peers,
+        sockets=tuple(model.PoolSocket(socket.inode, socket.local) for socket in stock.sockets),
         floors=tuple(model.Floor(time.time() - (now - at), unused) for at, unused in sums.floors),
     )
 
 
-def sites(ledger: Ledger, sums: Sites, most: int) -> tuple[model.SiteTotals, ...]:
+def sites(ledger: Ledger, census: Census, sums: Sites, most: int) -> tuple[model.SiteTotals, ...]:
     """Freeze the sums per site, the costliest first; those beyond ``most`` and without a line are one per pool.
 
     As many more are listed for what they hold now: a line that leaks has cost nothing until its leases come back.
     """
     names = {pool.key: pool.name for pool in list(ledger.pools.values())}
-    held = _held(ledger)
+    held = _held(census)
     rest: dict[str, Sums] = {}
     rest_held: Counter[str] = Counter()
     listed: list[model.SiteTotals] = []
@@ -213,9 +194,13 @@ def sites(ledger: Ledger, sums: Sites, most: int) -> tuple[model.SiteTotals, ...
     return (*listed, *(_site(name, NOWHERE, total, rest_held[name]) for name, total in rest.items()))
 
 
-def _held(ledger: Ledger) -> Counter[tuple[int, Site]]:
-    """Count what is out of each pool (by key) for each site; detached connections are no longer the pool's."""
-    return Counter((raw.conn.pool.key, raw.site.counted or raw.site) for raw in ledger.out() if not raw.more.detached)
+def _held(census: Census) -> Counter[tuple[int, Site]]:
+    """Count what is out of each pool (by key) for each site that is counted."""
+    found: Counter[tuple[int, Site]] = Counter()
+    for key, stock in census.stocks.items():
+        for line, many in stock.lines.items():
+            found[key, line.counted or line] += many
+    return found
 
 
 def _site(pool: str, where: Site, sums: Sums, held: int) -> model.SiteTotals:

@@ -130,9 +130,10 @@ class Process:
     started_at: float
     ended_at: float | None = None
     exit: str | None = None
+    """How it ended, where ``poolwatch run`` started it: nobody else knows."""
     versions: dict[str, str] = field(default_factory=dict)
     hooks: dict[str, str] = field(default_factory=dict)
-    """Hook name to "hooked", "not imported", "off" or "failed: why"."""
+    """Name in the ``hooks`` option to "hooked", "not imported", "off" or "failed: why"."""
     hook_errors: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     remedies: dict[str, int] = field(default_factory=dict)

@@ -11,8 +11,9 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from poolwatch import __version__
 from poolwatch.export.otel.attributes import of_finding
-from poolwatch.export.otel.providers import SCOPE, version
+from poolwatch.export.otel.providers import SCOPE
 from poolwatch.findings import Change
 from poolwatch.model import Finding
 
@@ -26,7 +27,7 @@ def tell(provider: Any, changes: Iterable[Change]) -> None:
     """Emit what changed, but for repeats; nothing where ``logging`` brings its records to OpenTelemetry itself."""
     if _bridged():
         return
-    logger = provider.get_logger(SCOPE, version())
+    logger = provider.get_logger(SCOPE, __version__)
     for change, finding in changes:
         if change != "repeated":
             logger.emit(_record(change, finding))

@@ -14,10 +14,11 @@ from weakref import WeakKeyDictionary
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
+from poolwatch import __version__
 from poolwatch.export import names
 from poolwatch.export.names import NAMES, Name
 from poolwatch.export.numbers import MAX_SITES, Buckets, SiteChoice, plain, times
-from poolwatch.export.otel.providers import SCOPE, version
+from poolwatch.export.otel.providers import SCOPE
 from poolwatch.export.otel.representatives import representatives
 from poolwatch.ledger.records import BOUNDS
 from poolwatch.model import Json
@@ -35,7 +36,7 @@ class Instruments:
         self._sites = SiteChoice(MAX_SITES)
         self._values: dict[str, list[Observation]] = {}
         self._recorded: dict[tuple[str, _Labels], Recorded] = {}
-        meter = provider.get_meter(SCOPE, version())
+        meter = provider.get_meter(SCOPE, __version__)
         self._histograms = {name.otel: _histogram(meter, name) for name in NAMES if name.type == "histogram"}
         for name in NAMES:
             if name.type != "histogram":

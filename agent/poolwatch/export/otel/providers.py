@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
-from importlib import metadata
 from typing import Any
 
 _GLOBALS = {
@@ -32,12 +30,3 @@ def of_program(signal: str) -> Any:
     if provider is _ABSENT:
         provider = getattr(place, getter)()
     return None if provider is None or type(provider).__module__.startswith(_API) else provider
-
-
-@cache
-def version() -> str:
-    """Give poolwatch's version."""
-    try:
-        return metadata.version(SCOPE)
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        return ""

@@ -21,8 +21,9 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from poolwatch import __version__
 from poolwatch.export.otel.attributes import Attributes, of_finding, of_owner, of_place
-from poolwatch.export.otel.providers import SCOPE, version
+from poolwatch.export.otel.providers import SCOPE
 from poolwatch.findings import Change
 from poolwatch.ledger import Lease, Pool, Wait
 from poolwatch.model import Finding
@@ -63,7 +64,7 @@ class Spans:
 
     def _of(self, provider: Any) -> Tracer:
         if self._tracer is None or provider is not self._provider:
-            self._provider, self._tracer = provider, provider.get_tracer(SCOPE, version())
+            self._provider, self._tracer = provider, provider.get_tracer(SCOPE, __version__)
         return self._tracer
 
     def _note(self, finding: Finding, now: int) -> None:
