@@ -9,8 +9,9 @@ import gc
 import importlib
 import os
 import sys
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 
 def original(module: str, name: str) -> Any:
@@ -45,36 +46,86 @@ def wait_for_end_of(native_id: int) -> None:
         sleep(0.001)
 
 
+_LONGEST_REST = 1.0
+"""Seconds after which nobody joins a rest of the collector: many calls that overlap would be a rest without end."""
+_T = TypeVar("_T")
+_switch = allocate_lock()
+_RESTS = 1 << 30
+"""Added to the first threshold while the collector rests: as good as never, and it can be told from the host's own."""
 _thresholds: tuple[int, int, int] | None = None
 """The collector's, while it rests."""
+_calls = 0
+"""That it rests for."""
+_since = 0.0
+"""When it began to rest; monotonic seconds."""
 
 
-def with_collector_paused(call: Callable[[], object]) -> None:
+def with_collector_paused(call: Callable[[], _T]) -> _T:
     """Call while the cyclic collector rests: it would run the application's finalizers in this thread.
 
-    The switch is the process's: for the milliseconds of the call nobody collects. It is the threshold, because what
-    the host says to ``gc.disable`` and ``gc.enable`` meanwhile must hold afterwards. ``gc.disable`` itself is for the
-    instant in which the threshold is read, which makes a tuple, and that could begin a collection.
+    The switch is the process's: for the milliseconds of the call nobody collects, and threads that overlap share one
+    rest. It is the threshold, because what the host says to ``gc.disable`` and ``gc.enable`` meanwhile must hold
+    afterwards.
     """
+    joined = _rest()
+    try:
+        return call()
+    finally:
+        if joined:
+            _rest_no_more()
+
+
+def _rest() -> bool:
+    """Count one more call that the collector rests for; false where it has rested for too long already."""
+    global _calls, _since
+    _switch.acquire()  # no ``with`` here and below: it makes objects for the collector to count, and so may call it
+    joined = not _calls or time.monotonic() - _since <= _LONGEST_REST
+    if not _calls:
+        _since = time.monotonic()
+        _stop_collector()
+    _calls += joined
+    _switch.release()
+    return joined
+
+
+def _stop_collector() -> None:
     global _thresholds
     on = gc.isenabled()
-    gc.disable()
-    _thresholds = gc.get_threshold()
-    gc.set_threshold(0, *_thresholds[1:])
+    gc.disable()  # for the instant in which the threshold is read, which makes a tuple: that could begin a collection
+    _thresholds = _honest(gc.get_threshold())
+    gc.set_threshold(_RESTS + _thresholds[0], *_thresholds[1:])
     if on:
         gc.enable()
-    try:
-        call()
-    finally:
-        let_collector_go_on()
+
+
+def _rest_no_more() -> None:
+    global _calls
+    _switch.acquire()
+    if _calls:  # else it was let go for all
+        _calls -= 1
+        if not _calls:
+            _start_collector()
+    _switch.release()
+
+
+def _start_collector() -> None:
+    global _thresholds
+    before, _thresholds = _thresholds, None
+    if before is not None and gc.get_threshold()[0] >= _RESTS:  # else the host has set its own
+        gc.set_threshold(*before)
+
+
+def _honest(thresholds: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Give what the host has meant: one that saves and restores its threshold may have read it during a rest."""
+    first, *others = thresholds
+    return (first - _RESTS if first >= _RESTS else first, *others)  # type: ignore[return-value]
 
 
 def let_collector_go_on() -> None:
-    """End the collector's rest; also for a child that was forked while a look took too long to wait for."""
-    global _thresholds
-    before, _thresholds = _thresholds, None
-    if before is not None and gc.get_threshold()[0] == 0:  # else the host has set its own
-        gc.set_threshold(*before)
+    """End the collector's rest, in a child that was forked during one: who could end it is not there."""
+    global _switch, _calls
+    _switch, _calls = allocate_lock(), 0
+    _start_collector()
 
 
 class Alarm:
