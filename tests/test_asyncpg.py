@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import asyncpg
 import pytest
@@ -70,7 +71,7 @@ def test_numbers_and_limits(watch: poolwatch.Watch, postgres: Server, url: str) 
     assert [(pool.waiting, pool.timeouts_total) for pool in seen] == [(0, 0), (1, 1), (0, 1)]
     assert (full.limits.size, full.limits.max, full.connects_total) == (2, 3, 3)
     assert one.name == f"127.0.0.1:{postgres.port}/postgres"
-    assert [(lease.statements, lease.last_statement) for lease in leases] == [(1, "select $1::int")]
+    assert [(lease.statements, lease.last_statement) for lease in leases] == [(1, "select $?::int")]
 
 
 def test_a_closed_connection_is_returned(watch: poolwatch.Watch, url: str) -> None:
@@ -87,6 +88,38 @@ def test_a_closed_connection_is_returned(watch: poolwatch.Watch, url: str) -> No
             assert (state(watch).used, kinds(watch)) == (0, [])
 
     asyncio.run(main())
+
+
+def test_what_prepares_a_connection(watch: poolwatch.Watch, url: str) -> None:
+    """What ``setup`` does is done on the lease; where it fails nothing stays lent, and whoever waited waits no more."""
+
+    async def setup(connection: Any) -> None:
+        seen.append((state(watch).used, state(watch).waiting))
+        await connection.execute(next(statements))
+
+    async def main() -> None:
+        async with asyncpg.create_pool(url, min_size=1, max_size=1, setup=setup) as pool:
+            async with pool.acquire() as connection:
+                waiter = asyncio.ensure_future(pool.acquire())
+                await asyncio.sleep(0)
+                assert state(watch).waiting == 1
+            del connection
+            with pytest.raises(asyncpg.UndefinedTableError):
+                await waiter
+            assert (state(watch).used, state(watch).waiting) == (0, 0)
+            async with pool.acquire() as connection:
+                assert await connection.fetchval("select 1") == 1
+
+    seen: list[tuple[int, int]] = []
+    statements = iter(("select 1", "select * from nowhere", "select 1"))
+    asyncio.run(main())
+    assert seen == [(1, 0)] * 3
+    assert kinds(watch) == []
+
+
+def test_methods_pass_for_coroutine_functions(watch: poolwatch.Watch) -> None:
+    """A mock that is made of a watched class is awaited where the class is."""
+    assert isinstance(Mock(spec=asyncpg.Connection).execute, AsyncMock)
 
 
 @pytest.mark.parametrize("pooled", [True, False])

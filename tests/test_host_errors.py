@@ -6,20 +6,22 @@ end jobs with them.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import signal
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import asyncpg
 import pytest
-from psycopg_pool import ConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from sqlalchemy import Engine, create_engine, text
 
 import poolwatch
@@ -86,14 +88,6 @@ def engine(watch: poolwatch.Watch, tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def handle() -> Iterator[Callable[[Callable[..., None]], None]]:
-    """Give what sets a handler for the signal of these tests."""
-    before = signal.getsignal(signal.SIGUSR1)
-    yield lambda handler: signal.signal(signal.SIGUSR1, handler) and None
-    signal.signal(signal.SIGUSR1, before)
-
-
 def signalled(original: Callable[..., Any], when: str) -> Callable[..., Any]:
     """Have the signal come once, before or after what a function does in the main thread, which handles signals."""
     due = [when]
@@ -110,6 +104,25 @@ def signalled(original: Callable[..., Any], when: str) -> Callable[..., Any]:
         return result
 
     return call
+
+
+Interrupt = Callable[..., AbstractContextManager[None]]
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupt]:
+    """Give a block in which the signal comes once, before or after a function of ours; it must come out of it."""
+    before = signal.getsignal(signal.SIGUSR1)
+
+    @contextmanager
+    def block(owner: Any, name: str, when: str, handler: Callable[..., None] = give_up) -> Iterator[None]:
+        signal.signal(signal.SIGUSR1, handler)
+        with pytest.raises((JobTimeout, TimeoutError)), monkeypatch.context() as patched:  # noqa: PT012 (it is a block)
+            patched.setattr(owner, name, signalled(getattr(owner, name), when))
+            yield
+
+    yield block
+    signal.signal(signal.SIGUSR1, before)
 
 
 def work(engine: Engine) -> None:
@@ -154,75 +167,41 @@ POINTS = [
 
 @pytest.mark.parametrize(("owner", "name", "when"), POINTS, ids=[f"{when} {name}" for _, name, when in POINTS])
 def test_signal_in_a_hook(
-    owner: Any,
-    name: str,
-    when: str,
-    watch: poolwatch.Watch,
-    engine: Engine,
-    handle: Callable[[Callable[..., None]], None],
-    monkeypatch: pytest.MonkeyPatch,
+    owner: Any, name: str, when: str, watch: poolwatch.Watch, engine: Engine, interrupted: Interrupt
 ) -> None:
     """What a handler raises within a hook comes out where the application called; the hook stays in."""
-    handle(give_up)
-    with monkeypatch.context() as patched:
-        patched.setattr(owner, name, signalled(getattr(owner, name), when))
-        with pytest.raises(JobTimeout):
-            work(engine)
+    with interrupted(owner, name, when):
+        work(engine)
     is_as_new(watch, engine)
 
 
-def test_signal_as_execution_begins(
-    watch: poolwatch.Watch,
-    engine: Engine,
-    handle: Callable[[Callable[..., None]], None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_signal_as_execution_begins(watch: poolwatch.Watch, engine: Engine, interrupted: Interrupt) -> None:
     """Who is interrupted before a statement began is not taken for executing it."""
-    handle(give_up)
     with engine.connect() as connection:
         user = threading.Thread(target=lambda: connection.execute(text("select 1")))
         user.start()
         user.join()
-        with monkeypatch.context() as patched:
-            patched.setattr(ledger, "monotonic", signalled(time.monotonic, "before"))
-            with pytest.raises(JobTimeout):
-                connection.execute(text("select 2"))
+        with interrupted(ledger, "monotonic", "before"):
+            connection.execute(text("select 2"))
         (lease,) = watch.snapshot().leases
         assert not lease.executing
     is_as_new(watch, engine)
 
 
-def test_signal_as_it_is_returned(
-    watch: poolwatch.Watch,
-    engine: Engine,
-    handle: Callable[[Callable[..., None]], None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_signal_as_it_is_returned(watch: poolwatch.Watch, engine: Engine, interrupted: Interrupt) -> None:
     """A connection whose return was interrupted is back in its pool at once, whoever still has its handle."""
-    handle(give_up)
     connection = engine.raw_connection()
-    with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "give_back", signalled(Ledger.give_back, "after"))
-        with pytest.raises(JobTimeout):
-            connection.close()
+    with interrupted(Ledger, "give_back", "after"):
+        connection.close()
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     is_as_new(watch, engine)
 
 
 @pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS.keys())
-def test_handlers(
-    handler: Callable[..., None],
-    watch: poolwatch.Watch,
-    engine: Engine,
-    handle: Callable[[Callable[..., None]], None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_handlers(handler: Callable[..., None], watch: poolwatch.Watch, engine: Engine, interrupted: Interrupt) -> None:
     """Whatever kind of function a handler is, what it raises is known to be the application's."""
-    handle(handler)
-    with monkeypatch.context() as patched:
-        patched.setattr(statements, "current", signalled(statements.current, "before"))
-        with pytest.raises((JobTimeout, TimeoutError)), engine.connect() as connection:
-            connection.execute(text("select 1"))
+    with interrupted(statements, "current", "before", handler), engine.connect() as connection:
+        connection.execute(text("select 1"))
     is_as_new(watch, engine)
 
 
@@ -274,25 +253,49 @@ def test_errors_that_are_not_the_applications(
     assert watch is not None
     errors = watch.snapshot().process.hook_errors
     assert errors.keys() == hooks
-    watch._guard.errors.clear()
+    watch._guard._errors.clear()
+
+
+def _use_sync_pool(server: Server, interrupt: AbstractContextManager[None]) -> None:
+    """Be interrupted with the only connection of a pool, then use it."""
+    with ConnectionPool(server.dsn, min_size=1, max_size=1, timeout=3, open=True) as pool:
+        for block in (interrupt, nullcontext()):
+            with block, pool.connection() as connection:
+                connection.execute("select 1")
+
+
+async def _use_async_pool(server: Server, interrupt: AbstractContextManager[None]) -> None:
+    async with AsyncConnectionPool(server.dsn, min_size=1, max_size=1, timeout=3, open=False) as pool:
+        for block in (interrupt, nullcontext()):
+            with block:
+                async with pool.connection() as connection:
+                    await connection.execute("select 1")
+
+
+async def _use_asyncpg(server: Server, interrupt: AbstractContextManager[None]) -> None:
+    pool = await asyncpg.create_pool(server.url("asyncpg").replace("+asyncpg", ""), min_size=1, max_size=1)
+    try:
+        for block in (interrupt, nullcontext()):
+            with block:
+                async with pool.acquire(timeout=3) as connection:
+                    await connection.execute("select 1")
+    finally:
+        pool.terminate()  # a close would wait for what is lost
+
+
+USES: dict[str, Callable[..., Any]] = {
+    "psycopg_pool": _use_sync_pool,
+    "async psycopg_pool": lambda *args: asyncio.run(_use_async_pool(*args)),
+    "asyncpg": lambda *args: asyncio.run(_use_asyncpg(*args)),
+}
 
 
 @pytest.mark.parametrize(("name", "when"), [(name, when) for _, name, when in POINTS[:4]])
-def test_psycopg_pool(
-    name: str,
-    when: str,
-    watch: poolwatch.Watch,
-    postgres: Server,
-    handle: Callable[[Callable[..., None]], None],
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("use", USES.values(), ids=USES.keys())
+def test_drivers_pools(
+    use: Callable[..., Any], name: str, when: str, watch: poolwatch.Watch, postgres: Server, interrupted: Interrupt
 ) -> None:
-    """A connection of psycopg's pool that is interrupted on its way out or in is not lost to it."""
-    handle(give_up)
-    with ConnectionPool(postgres.dsn, min_size=1, max_size=1, timeout=3, open=True) as pool:
-        with monkeypatch.context() as patched:
-            patched.setattr(Ledger, name, signalled(getattr(Ledger, name), when))
-            with pytest.raises(JobTimeout), pool.connection() as connection:
-                connection.execute("select 1")
-        with pool.connection() as connection:
-            connection.execute("select 1")
-        assert watch.findings() == ()
+    """A connection of a driver's own pool that is interrupted on its way out or in is not lost to it."""
+    use(postgres, interrupted(Ledger, name, when))
+    assert {(pool.used, pool.timeouts_total) for pool in watch.snapshot().pools} == {(0, 0)}
+    assert watch.findings() == ()

@@ -69,7 +69,7 @@ class Machine(RuleBasedStateMachine):
         self.pool = ConnectionPool(self.server.dsn, min_size=SIZE, open=True, kwargs={"autocommit": True})
         self.pool.wait()
         self.number = 0
-        self.over: dict[int, tuple[bool, bool]] = {}
+        self.over: dict[int, tuple[bool, bool, bool]] = {}
         """By number: whether the thread of the owner has ended, and that of the last user."""
         self.lost = self.timeouts = self.taken = 0
         self.collected = 0
@@ -84,7 +84,7 @@ class Machine(RuleBasedStateMachine):
         self.number += 1
         run(lambda: take(self.pool, self.number), threaded)
         self.taken += 1
-        self.over[self.number] = (threaded, threaded)
+        self.over[self.number] = (threaded, threaded, False)
 
     @precondition(lambda self: not self.closed and len(KEPT) + self.lost == SIZE)
     @rule()
@@ -100,7 +100,8 @@ class Machine(RuleBasedStateMachine):
         number = self.pick(which)
         if not KEPT[number].closed:
             run(lambda: execute(number), threaded)
-            self.over[number] = (self.over[number][0], threaded)
+            owner, user, in_service = self.over[number]
+            self.over[number] = (owner, threaded, in_service or (owner and user))
 
     @precondition(lambda self: KEPT)
     @rule(which=PICK)
@@ -152,7 +153,9 @@ class Machine(RuleBasedStateMachine):
         assert self.closed or self.equal()
         found = Counter({finding.kind: finding.count for finding in self.watch.findings() if finding.state == "open"})
         assert found["leak.collected"] == self.collected
-        assert ("leak.owner_ended" in found) == any(owner and user for owner, user in self.over.values())
+        assert ("leak.owner_ended" in found) == any(
+            owner and user and not in_service for owner, user, in_service in self.over.values()
+        )
         assert found.keys() <= {
             "leak.collected",
             "leak.owner_ended",

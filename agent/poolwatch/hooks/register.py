@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from asyncio import _get_running_loop
 from time import monotonic
@@ -13,6 +14,9 @@ from poolwatch.ledger.records import serial
 from poolwatch.native import get_ident
 from poolwatch.senses import marks, sockets
 from poolwatch.senses.actor import Loop, current_loop
+
+_returning: set[asyncio.Future[object]] = set()
+"""Keeps what an event loop works on; loops themselves do not."""
 
 
 def runs_here(loop: Any) -> bool:
@@ -47,7 +51,10 @@ class Home:
     def is_here(self) -> bool:
         """Tell whether this runs on the pool's loop; for a pool that was made outside of any, whether none runs."""
         loop = self.loop
-        return _get_running_loop() is None if loop is None else runs_here(loop.ref())
+        if loop is None:
+            return _get_running_loop() is None
+        home = loop.ref()  # as in runs_here, without another call
+        return getattr(home, "_thread_id", None) == get_ident() or (home is not None and _get_running_loop() is home)
 
 
 class Body(weakref.ref[Any]):
@@ -72,9 +79,25 @@ class Register:
         """By id of the library's pool, and only of those that live; ``bodies`` by id of its connection."""
         self.bodies: dict[int, Body] = {}
 
-    def failed(self, error: Exception) -> None:
-        """Note that the hook raised; the caller swallows the error."""
+    def failed(self, error: BaseException) -> None:
+        """Note that the hook raised; the caller swallows the error. One of the host's own is raised again."""
         self.guard.failed(self.hook, error)
+
+    def interrupted(self, connection: object, error: BaseException) -> None:
+        """Note that the hook raised as a connection went out or came in; one of the host's own is raised again.
+
+        After such a one nobody will return the connection: its taker never saw it, or his return was cut short. So it
+        is returned here, in an async pool by a task of its own.
+        """
+        try:
+            self.failed(error)
+        except BaseException:
+            returning = self.ledger.closers[self.hook](connection)
+            if returning is not None:
+                task = asyncio.ensure_future(returning)
+                _returning.add(task)
+                task.add_done_callback(_returning.discard)
+            raise
 
     def settle(self, key: int, soul: object, pool: Pool) -> Home:
         """Make the home of the pool with id ``key``; ``soul`` is what lives exactly as long as that pool."""

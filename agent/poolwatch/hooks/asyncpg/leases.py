@@ -1,5 +1,7 @@
-"""Leases and waits of ``asyncpg.Pool``; ``release`` is seen where it tells the connection.
+"""Leases and waits of ``asyncpg.Pool``: a lease begins with the proxy that the pool makes, and ends where ``release``
+tells the connection.
 
+Both are plain functions: what wraps a coroutine makes another of it, and is run through again whenever that resumes.
 The handle of a lease is the connection: the proxy that the application holds has no weak references. The pool keeps
 both, so a forgotten one is never collected; only its owner's end, or its age, can tell.
 """
@@ -12,15 +14,19 @@ from typing import Any
 
 from asyncpg.connection import Connection
 from asyncpg.pool import Pool as AsyncpgPool
+from asyncpg.pool import PoolConnectionProxy
 
 from poolwatch.errors import CrossingError
 from poolwatch.hooks.elsewhere import report
 from poolwatch.hooks.patch import patch
-from poolwatch.hooks.register import Home, Register, runs_here
-from poolwatch.ledger import Wait, crossing
+from poolwatch.hooks.register import Body, Home, Register, runs_here
+from poolwatch.ledger import Conn, Wait, crossing
 from poolwatch.ledger.connecting import Connecting
+from poolwatch.senses.actor import current
 
 _WORKERS = "its sockets are the parent's"
+_looked: dict[int, Wait | None] = {}
+"""By key of whoever acquires from a pool that was looked at: his wait, where he has to."""
 _register: Register
 
 
@@ -33,6 +39,7 @@ def install(register: Register) -> None:
         (AsyncpgPool, "_acquire", _acquiring),
         (AsyncpgPool, "close", _closing),
         (AsyncpgPool, "_get_new_connection", _connecting),
+        (PoolConnectionProxy, "__init__", _lending),
         (Connection, "_on_release", _releasing),
         (Connection, "_cleanup", _cleaning),
     ):
@@ -57,43 +64,102 @@ def _new_home(pool: Any, connection: Any) -> Home:
     logical.limits = (pool._minsize, pool._maxsize, None)
     logical.system = "postgresql"
     # the pool itself has no weak references; its queue lives as long and belongs to nobody else
-    return _register.settle(id(pool), pool._queue, logical)
+    home = _register.settle(id(pool), pool._queue, logical)
+    if not runs_here(pool._loop):
+        home.loop = None
+    return home
 
 
 def _acquiring(original: Any) -> Any:
-    homes = _register.homes
-
-    async def _acquire(self: Any, timeout: float | None) -> Any:
-        home = homes.get(id(self))
-        wait = None
-        if (
-            home is None
-            or home.place.foreign
-            or not runs_here(self._loop)
-            or self._queue.empty()
-            or home.pool.marks is not None
-        ):
-            wait = _begin(self)
-        try:
-            proxy = await original(self, timeout)
-        except BaseException as error:
-            _register.waited(wait, isinstance(error, asyncio.TimeoutError))
-            raise
-        if wait is not None:
-            _register.waited(wait, False)
-        _lend(self, proxy)
-        return proxy
+    def _acquire(self: Any, timeout: float | None) -> Any:
+        queue = getattr(self, "_queue", None)
+        if queue is None or queue.empty():
+            return _acquire_slowly(original, self, timeout)
+        return original(self, timeout)
 
     return _acquire
 
 
-def _releasing(original: Any) -> Any:
-    def _on_release(self: Any, *args: Any) -> None:
-        original(self, *args)
+async def _acquire_slowly(original: Any, pool: Any, timeout: float | None) -> Any:
+    me, timed_out = _begin(pool), False
+    try:
+        return await original(pool, timeout)
+    except asyncio.TimeoutError:
+        timed_out = True
+        raise
+    finally:
+        _register.waited(_looked.pop(me, None), timed_out)
+
+
+def _lending(original: Any) -> Any:
+    bodies, ledger = _register.bodies, _register.ledger
+
+    def __init__(self: Any, holder: Any, con: Any) -> None:
+        original(self, holder, con)
         try:
-            _end(self)
-        except Exception as error:
-            _register.failed(error)
+            looked = _looked and _has_looked()
+            try:
+                body = bodies[id(con)]
+            except KeyError:
+                body = _first_seen(holder._pool, con)
+            conn, home = body.conn, body.home
+            ledger.lend(conn, con, 1)
+            if conn.lease.owner.loop is not home.loop or home.place.foreign or home.pool.marks is not None:  # type: ignore[union-attr]
+                _look(holder._pool, conn, looked)
+        except BaseException as error:
+            _undo(con, error)
+
+    return __init__
+
+
+def _has_looked() -> bool:
+    """Tell whether the pool was looked at before whoever runs here waited; what he waited for is his now."""
+    me = current().key
+    if me not in _looked:
+        return False
+    _register.waited(_looked.pop(me), False)
+    return True
+
+
+def _first_seen(pool: Any, connection: Any) -> Body:
+    _register.add(_home_of(pool, connection), connection)
+    return _register.bodies[id(connection)]
+
+
+def _look(pool: Any, conn: Conn, looked: object) -> None:
+    """Report a pool that does not live here or is not on the route in force; raises CrossingError in strict mode."""
+    if conn.foreign:
+        conn.reported = True  # what is to say of that is said of the pool
+    if not looked:
+        _check_route(pool)
+        _check(pool)
+
+
+def _undo(connection: Any, error: BaseException) -> None:
+    """Note that the hook raised; where that is meant for the host, nobody got the connection, and the pool keeps it."""
+    try:
+        if isinstance(error, CrossingError):
+            raise error
+        _register.failed(error)
+    except BaseException:
+        connection._set_proxy(None)
+        body = _register.bodies.get(id(connection))
+        if body is not None and body.conn.lease is not None:
+            _register.ledger.replace(body.conn, body.conn.lease)
+        raise
+
+
+def _releasing(original: Any) -> Any:
+    bodies, ledger = _register.bodies, _register.ledger
+
+    def _on_release(self: Any, stacklevel: int = 1) -> None:
+        original(self, stacklevel)
+        try:
+            body = bodies.get(id(self))
+            if body is not None and (lease := body.conn.lease) is not None:
+                ledger.give_back(body.conn, lease)
+        except BaseException as error:
+            _register.interrupted(self, error)
 
     return _on_release
 
@@ -109,6 +175,7 @@ def _closing(original: Any) -> Any:
 def _connecting(original: Any) -> Any:
     async def _get_new_connection(self: Any) -> Any:
         began = monotonic()
+        _check(self)
         with Connecting(_register.ledger):
             connection = await original(self)
         try:
@@ -130,19 +197,23 @@ def _cleaning(original: Any) -> Any:
     return _cleanup
 
 
-def _begin(pool: Any) -> Wait | None:
-    """Refuse or report a pool that does not live here; begin a wait where it has nothing to lend."""
+def _begin(pool: Any) -> int:
+    """Refuse or report a pool that does not live here; begin a wait where it has nothing to lend.
+
+    Gives the key of whoever runs here.
+    """
     try:
         _check_route(pool)
         queue = pool._queue
-        if queue is None or _check(pool) or not queue.empty() or pool.is_closing():
-            return None
-        return _register.ledger.blocked(_home_of(pool).pool, False)
+        waits = not _check(pool) and queue is not None and queue.empty() and not pool.is_closing()
+        me = current().key
+        _looked[me] = _register.ledger.blocked(_home_of(pool).pool, False) if waits else None
+        return me
     except CrossingError:
         raise
     except Exception as error:
         _register.failed(error)
-        return None
+        return 0
 
 
 def _check_route(pool: Any) -> None:
@@ -166,25 +237,15 @@ def _check(pool: Any) -> bool:
         return False
 
 
-def _lend(pool: Any, proxy: Any) -> None:
-    try:
-        connection = proxy._con
-        body = _register.bodies.get(id(connection))
-        conn = body.conn if body is not None else _register.add(_home_of(pool), connection)
-        if conn.foreign:
-            conn.reported = True  # what is to say of that was said of the pool
-        _register.ledger.lend(conn, connection, 2)
-    except Exception as error:
-        _register.failed(error)
-
-
 def _closed(connection: Any) -> None:
     """End the lease of a connection that is closed or terminated: its place goes back to the pool at once."""
     try:
         body = _register.bodies.get(id(connection))
         if body is not None:
-            body.conn.open = False
-            _end(connection)
+            conn = body.conn
+            conn.open = False
+            if conn.lease is not None:
+                _register.ledger.give_back(conn, conn.lease)
     except Exception as error:
         _register.failed(error)
 
@@ -192,9 +253,3 @@ def _closed(connection: Any) -> None:
 async def _closer(connection: Any) -> None:
     proxy = connection._proxy
     await proxy._holder._pool.release(proxy)
-
-
-def _end(connection: Any) -> None:
-    body = _register.bodies.get(id(connection))
-    if body is not None and body.conn.lease is not None:
-        _register.ledger.give_back(body.conn, body.conn.lease)

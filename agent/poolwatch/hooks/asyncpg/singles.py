@@ -16,7 +16,6 @@ from poolwatch.senses.stack import Raw
 
 _NEAR = 12
 """Callers among which SQLAlchemy is looked for when a connection is opened."""
-_DEPTH = 16
 
 
 class Single(weakref.ref[Any]):
@@ -51,7 +50,7 @@ def enter(ledger: Ledger, connection: Any) -> Single | None:
         where = ledger.here(1)
         _report(ledger, connection, "loop", (me, where), (me, where), of_loop(None))
     elif inside is not None and not inside.has_ended():
-        _report(ledger, connection, "concurrent", (inside, _where(inside, single)), (me, ledger.here(1)), "")
+        _report(ledger, connection, "concurrent", (inside, _where(ledger, inside, single)), (me, ledger.here(1)), "")
     single.inside = me
     return single
 
@@ -66,9 +65,9 @@ def opened(ledger: Ledger, connection: Any) -> Single:
     return single
 
 
-def _where(inside: Actor, single: Single) -> Raw:
+def _where(ledger: Ledger, inside: Actor, single: Single) -> Raw:
     """Give the application's line where ``inside`` is; a task made of asyncpg's own coroutine has none."""
-    now = whereabouts.stack_of(inside, _DEPTH)
+    now = whereabouts.stack_of(inside, ledger.stack_depth)
     return single.opened if not now or stack.is_library(now[0][0].co_filename) else now
 
 

@@ -19,7 +19,7 @@ from poolwatch.ledger import Event, Lease, crossing
 from poolwatch.senses.actor import current, current_loop
 
 _HOOK = "asyncpg.execute"
-_ON_CONNECTION = ("execute", "_execute", "_executemany", "_prepare", "_copy_in", "_copy_out", "copy_records_to_table")
+_ON_CONNECTION = ("_execute", "_executemany", "_prepare", "_copy_in", "_copy_out", "copy_records_to_table")
 _register: Register
 
 
@@ -29,6 +29,7 @@ def install(register: Register) -> None:
     _register, guard = register, register.guard
     for name in _ON_CONNECTION:
         patch(guard, _HOOK, Connection, name, _watched(getattr(Connection, name), _itself))
+    patch(guard, _HOOK, Connection, "execute", _executing(Connection.execute))
     patch(guard, _HOOK, Connection, "__init__", _opening(Connection.__init__))
     name = "_PreparedStatement__do_execute"
     patch(guard, _HOOK, PreparedStatement, name, _watched(getattr(PreparedStatement, name), _of_resource))
@@ -67,6 +68,19 @@ def _watched(original: Any, subject: Callable[[Any, tuple[Any, ...]], tuple[Any,
             _leave(entered)
 
     return method
+
+
+def _executing(original: Any) -> Any:
+    """Watch ``execute`` as the others, but take no coroutine of ours to where a pool resets what came back to it."""
+    watched, bodies = _watched(original, _itself), _register.bodies
+
+    def execute(self: Any, query: str, *args: Any, timeout: float | None = None) -> Any:
+        body = bodies.get(id(self))
+        if args or body is None or body.conn.lease is not None:
+            return watched(self, query, *args, timeout=timeout)
+        return original(self, query, timeout=timeout)
+
+    return execute
 
 
 def _enter(connection: Any, statement: Any) -> Lease | Single | None:

@@ -22,7 +22,7 @@ from poolwatch.hooks.borrowers import sqlalchemy_asks
 from poolwatch.hooks.elsewhere import report
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.psycopg_pool.pools import conn_of, describe, home_of
-from poolwatch.hooks.register import Home, Register
+from poolwatch.hooks.register import Body, Home, Register
 from poolwatch.ledger import Wait, crossing
 
 _NEAR = 5
@@ -47,76 +47,93 @@ def install(register: Register) -> None:
 
 
 def _getconn(original: Any) -> Any:
-    homes = _register.homes
+    homes, bodies, ledger = _register.homes, _register.bodies, _register.ledger
 
     def getconn(self: Any, timeout: float | None = None) -> Any:
         home = homes.get(id(self))
-        wait = None
-        if home is None or home.place.foreign or not self._pool or home.pool.marks is not None:
-            wait = _begin(self, _get_running_loop() is not None)
+        try:
+            rare = home is None or not self._pool or home.place.foreign or home.pool.marks is not None
+        except AttributeError:  # a version that calls it otherwise
+            rare = True
+        wait = _begin(self, _get_running_loop() is not None) if rare else None
         try:
             connection = original(self, timeout)
         except BaseException as error:
             _fail(self, wait, error)
             raise
         try:
-            if wait is not None:
-                _register.waited(wait, False)
-            _lend(self, connection)
-        except BaseException:  # a signal's, of the application: its taker will never see the connection
-            self.putconn(connection)
-            raise
+            body = bodies.get(id(connection))
+            if rare or body is None or ledger.connecting:
+                _lend(self, connection, wait)
+            else:
+                ledger.lend(body.conn, connection, 1)
+        except BaseException as error:
+            _register.interrupted(connection, error)
         return connection
 
     return getconn
 
 
 def _getconn_async(original: Any) -> Any:
-    homes = _register.homes
+    homes, bodies, ledger = _register.homes, _register.bodies, _register.ledger
 
     async def getconn(self: Any, timeout: float | None = None) -> Any:
         home = homes.get(id(self))
-        wait = None
-        if home is None or home.place.foreign or not home.is_here() or not self._pool or home.pool.marks is not None:
-            wait = _begin(self, False)
+        try:
+            rare = home is None or not self._pool or home.place.foreign or home.pool.marks is not None
+            rare = rare or ledger.strict
+        except AttributeError:
+            rare = True
+        wait = _begin(self, False) if rare else None
         try:
             connection = await original(self, timeout)
         except BaseException as error:
             _fail(self, wait, error)
             raise
-        if wait is not None:
-            _register.waited(wait, False)
-        _lend(self, connection)
+        try:
+            body = bodies.get(id(connection))
+            if rare or body is None or ledger.connecting:
+                _lend(self, connection, wait)
+            else:
+                ledger.lend(body.conn, connection, 1)
+                if body.conn.lease.owner.loop is not home.loop:  # type: ignore[union-attr]
+                    _look(self)
+        except BaseException as error:
+            _register.interrupted(connection, error)
         return connection
 
     return getconn
 
 
 def _putconn(original: Any) -> Any:
+    bodies, ledger = _register.bodies, _register.ledger
+
     def _check_pool_putconn(self: Any, conn: Any) -> None:
         original(self, conn)
         try:
-            _give_back(self, conn)
-        except BaseException:  # a signal's, of the application: the connection goes back all the same
-            if isinstance(self, ConnectionPool):
-                self.putconn(conn)
-            raise
+            body = bodies.get(id(conn))
+            if body is not None and (lease := body.conn.lease) is not None:
+                ledger.give_back(body.conn, lease)
+            else:
+                _found(self, conn, body)
+        except BaseException as error:
+            _register.interrupted(conn, error)
 
     return _check_pool_putconn
 
 
 def _close(original: Any) -> Any:
-    def close(self: Any, timeout: float = 5.0) -> Any:
-        original(self, timeout)
+    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        original(self, *args, **kwargs)
         _closed(self)
 
     return close
 
 
 def _close_async(original: Any) -> Any:
-    async def close(self: Any, timeout: float = 5.0) -> Any:
-        _closing(self)
-        await original(self, timeout)
+    async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _look(self)
+        await original(self, *args, **kwargs)
         _closed(self)
 
     return close
@@ -157,44 +174,36 @@ def _must_wait(pool: Any) -> bool:
 def _fail(pool: Any, wait: Wait | None, error: BaseException) -> None:
     try:
         timed_out = isinstance(error, PoolTimeout)
-        if wait is None and timed_out and not _is_elsewhere(pool, home_of(pool)):
+        if wait is None and not timed_out:
+            _look(pool)  # on another loop, where its lock is taken, it fails before it lends
+        elif wait is None and not _is_elsewhere(pool, home_of(pool)):
             wait = _register.ledger.blocked(home_of(pool).pool, False)  # somebody else was quicker to what was idle
         _register.waited(wait, timed_out)
     except Exception as failure:
         _register.failed(failure)
 
 
-def _lend(pool: Any, connection: Any) -> None:
-    try:
-        ledger = _register.ledger
-        body = _register.bodies.get(id(connection))
-        conn = body.conn if body is not None else conn_of(pool, connection)
-        if ledger.connecting and sqlalchemy_asks(_NEAR):
-            conn.open = False  # neither idle nor lent: SQLAlchemy's own lease tells of it
-            return
-        if conn.foreign:
-            conn.reported = True  # what is to say of that was said of the pool
-        ledger.lend(conn, connection, 2)
-    except Exception as error:
-        _register.failed(error)
+def _lend(pool: Any, connection: Any, wait: Wait | None) -> None:
+    """Record a loan after a wait, or of a connection that there is more to know of."""
+    _register.waited(wait, False)
+    conn = conn_of(pool, connection)
+    if _register.ledger.connecting and sqlalchemy_asks(_NEAR):
+        conn.open = False  # neither idle nor lent: SQLAlchemy's own lease tells of it
+        return
+    if conn.foreign:
+        conn.reported = True  # what is to say of that was said of the pool
+    _register.ledger.lend(conn, connection, 2)
 
 
-def _give_back(pool: Any, connection: Any) -> None:
-    try:
-        body = _register.bodies.get(id(connection))
-        if body is None:
-            _register.found_again(connection)
-        conn = body.conn if body is not None else conn_of(pool, connection)
-        lease = conn.lease
-        if lease is not None:
-            _register.ledger.give_back(conn, lease)
-        else:
-            conn.open = not connection.closed
-    except Exception as error:
-        _register.failed(error)
+def _found(pool: Any, connection: Any, body: Body | None) -> None:
+    """Record a return of what was not lent, for all we know."""
+    if body is None:
+        _register.found_again(connection)
+    conn_of(pool, connection).open = not connection.closed
 
 
-def _closing(pool: Any) -> None:
+def _look(pool: Any) -> None:
+    """Report a pool that does not live here; raises CrossingError in strict mode."""
     try:
         home = home_of(pool)
         if _is_elsewhere(pool, home):

@@ -50,7 +50,8 @@ def install(register: Register) -> None:
         (AsyncConnectionPool, "_connect", _connecting_async),
     ):
         patch(register.guard, register.hook, cls, name, wrapped(getattr(cls, name)))
-    for pool in [found for found in gc.get_objects() if isinstance(found, (ConnectionPool, AsyncConnectionPool))]:
+    pools = (ConnectionPool, AsyncConnectionPool)
+    for pool in [found for found in gc.get_objects() if issubclass(type(found), pools)]:  # isinstance asks lazy proxies
         _open_already(pool)
 
 

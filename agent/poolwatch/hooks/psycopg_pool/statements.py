@@ -10,7 +10,7 @@ from psycopg.pq import TransactionStatus
 from poolwatch.errors import CrossingError
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.register import Register
-from poolwatch.ledger import Lease
+from poolwatch.ledger import Lease, crossing
 from poolwatch.senses.actor import current
 
 _HOOK = "psycopg_pool.execute"
@@ -104,8 +104,7 @@ def _enter(connection: Any) -> Lease | None:
     try:
         me = current()
         if lease.user is not me and connection.pgconn.transaction_status == _IDLE:
-            lease.conn.hand_offs += 1
-            lease.user = me
+            crossing.hand_over(lease, me)
         return lease if _register.ledger.enter(lease, lease.statement) else None
     except CrossingError:
         raise
