@@ -13,7 +13,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from poolwatch.evidence import driver, wire
+from poolwatch.evidence import wire
+from poolwatch.senses import driver
 from tests.servers import Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux tells it")

@@ -5,6 +5,6 @@ from __future__ import annotations
 POOL_LIBRARIES = frozenset({
     "sqlalchemy", "sqlmodel", "flask_sqlalchemy", "psycopg", "psycopg_pool", "psycopg2", "asyncpg", "pymysql",
     "aiomysql", "asyncmy", "MySQLdb", "aiosqlite", "pyodbc", "aioodbc", "oracledb", "pg8000", "greenlet", "poolwatch",
-    "gql", "databases", "pandas",
+    "gql",
 })  # fmt: skip
 """Their frames never are the site of a lease, and what they raise they mean."""

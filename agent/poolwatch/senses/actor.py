@@ -12,6 +12,7 @@ import sys
 import threading
 import weakref
 from asyncio import _get_running_loop
+from collections.abc import Container
 from itertools import count
 from time import monotonic
 from typing import Any
@@ -94,9 +95,11 @@ class Actor:
         return False
 
     def rename(self) -> str:
-        """Give the name as it is now; threads are often named after they began."""
+        """Give the name as it is now; threads and tasks are often named after they began."""
         if self.kind == "thread":
             self.name = _thread_name(self.thread_id) if not self.ended else self.name
+        if self.kind == "task" and not self.ended and self.ref is not None:
+            self.name = _task_name(self.ref()) or self.name
         return self.name
 
 
@@ -116,6 +119,8 @@ _here = thread_local()
 _tasks: dict[int, Actor] = {}
 _greenlets: dict[int, Actor] = {}
 _loops: dict[int, Loop] = {}
+_eager_tasks: Container[object] = getattr(asyncio.tasks, "_eager_tasks", ())
+"""Those whose first step runs inside the call that makes them; from Python 3.12 on."""
 
 
 def current() -> Actor:
@@ -175,12 +180,16 @@ def _forget_loop(ref: _Ref) -> None:
 
 
 def _new_task(task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> Actor:
-    coroutine = task.get_coro()
-    name = f"{task.get_name()} {getattr(coroutine, '__qualname__', '')}".strip()
-    actor = Actor("task", name, _thread(), _loops.get(id(loop)) or _new_loop(loop))
+    actor = Actor("task", _task_name(task), _thread(), _loops.get(id(loop)) or _new_loop(loop))
     _register(_tasks, task, actor, _task_gone)
-    task.add_done_callback(_task_done)
+    # what runs eagerly may be named after its first step, and end before anybody asks
+    task.add_done_callback(_eager_task_done if task in _eager_tasks else _task_done)
     return actor
+
+
+def _task_name(task: asyncio.Task[Any] | None) -> str:
+    """Give name and function of a task; nothing of one that is gone."""
+    return "" if task is None else f"{task.get_name()} {getattr(task.get_coro(), '__qualname__', '')}".strip()
 
 
 def _new_greenlet(greenlet: Any) -> Actor:
@@ -206,6 +215,13 @@ def _task_done(task: asyncio.Task[Any]) -> None:
         actor.ended = monotonic()
 
 
+def _eager_task_done(task: asyncio.Task[Any]) -> None:
+    actor = _tasks.get(id(task))
+    if actor is not None:
+        actor.name = _task_name(task) or actor.name
+    _task_done(task)
+
+
 def _task_gone(ref: _Ref) -> None:
     _gone(_tasks, ref)
 
@@ -219,11 +235,6 @@ def _gone(table: dict[int, Actor], ref: _Ref) -> None:
     actor.ended = actor.ended or monotonic()
     if table.get(ref.was) is actor:
         del table[ref.was]
-
-
-def counts() -> dict[str, int]:
-    """Give how many tasks, greenlets and loops are known; for tests of boundedness."""
-    return {"tasks": len(_tasks), "greenlets": len(_greenlets), "loops": len(_loops)}
 
 
 def loops() -> list[asyncio.AbstractEventLoop]:

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeGuard, TypeVar
 from poolwatch.senses.nested import Nested
 
 _MAX_ANCESTORS = 8
-_LONGEST_VALUE = 100
+_LONGEST_VALUE, _LONGEST = 100, 300
 _NOBODY = (0,)
 _serial = count(1).__next__
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -54,6 +54,13 @@ class Scope:
     def name(self) -> str:
         """Give the name as far as it is known; a request learns its route late."""
         return self._name
+
+    def said(self) -> str | None:
+        """Give the attributes as one short text; None where there are none."""
+        if not self.attributes:
+            return None
+        words = ", ".join(f"{key}={value}" for key, value in self.attributes.items())
+        return words if len(words) <= _LONGEST else words[: _LONGEST - 3] + "..."
 
     def over_since(self, taken: float) -> float:
         """Give when the flow of a lease taken at ``taken`` was over; 0 while a scope around it goes on."""

@@ -21,8 +21,8 @@ from poolwatch.senses.nested import Nested
 Route = Mapping[str, object]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _NONE: Route = MappingProxyType({})
-_STACK_DEPTH = 16
-
+depth = 16
+"""Frames kept of where a starter was."""
 automatic = False
 """True where threads, executors' work items and greenlets follow their starter's route unasked."""
 
@@ -65,7 +65,7 @@ def _frames_of(greenlet: Any) -> stack.Raw:
     frame = greenlet.gr_frame
     while frame is not None and stack.inside[frame.f_code.co_filename]:
         frame = frame.f_back
-    return stack.raw(frame, _STACK_DEPTH)
+    return stack.raw(frame, depth)
 
 
 def to_give() -> Course | None:
@@ -73,7 +73,7 @@ def to_give() -> Course | None:
     course = current_course()
     if course is None or not course.followed:
         return course
-    return Course(course.route, automatic, current(), stack.raw(stack.outside(1), _STACK_DEPTH))
+    return Course(course.route, automatic, current(), stack.raw(stack.outside(1), depth))
 
 
 def take(course: Course | None) -> Entry:

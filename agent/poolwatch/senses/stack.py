@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import linecache
 import os
-import sys
 import sysconfig
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from sys import _getframe
 from types import CodeType, FrameType
 from typing import Any
@@ -15,16 +14,24 @@ from typing import Any
 from poolwatch.libraries import POOL_LIBRARIES
 from poolwatch.model import Frame, Site
 from poolwatch.senses import greenlets
+from poolwatch.senses.installed import is_own, package_of
 
 Raw = tuple[tuple[CodeType, int], ...]
 """A stack as kept: (code, offset of the instruction), innermost first."""
 
-_STDLIB = tuple({os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
-_LIBRARY_PARTS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _DEMO_FOLDER = os.path.join(OUR_FOLDER, "demo", "")
-_BRIDGES = {"contextlib.py"}
+_INSIDE = POOL_LIBRARIES | {"asyncio", "contextlib.py"}
+_SCRIPTS = os.path.join(sysconfig.get_path("scripts"), "")
+_RUNNERS = {
+    "asyncio", "concurrent", "multiprocessing", "selectors.py", "socketserver.py", "threading.py", "trio", "twisted",
+}  # fmt: skip
+"""Beyond the frames of threads, executors, loops and servers stands who started them, not who wants a connection."""
+_NEAR = 10
+"""Frames beyond a library's in which whoever called it is looked for; farther out is who started a framework."""
 _hooked_folders: list[str] = []
+takers: set[str] = set()
+"""Installed packages that take connections on nobody's behalf: what is theirs may keep them, as an application's."""
 
 
 class _Inside(dict[str, bool]):
@@ -42,6 +49,13 @@ def treat_as_inside(folder: str) -> None:
     """Count every file below ``folder`` as pool library, wherever it is installed."""
     _hooked_folders.append(os.path.join(folder, ""))
     inside.clear()
+    _is_application.cache_clear()
+
+
+@lru_cache(maxsize=10_000)
+def is_of_pool_library(file: str) -> bool:
+    """Tell whether a file belongs to a pool library or a driver itself."""
+    return package_of(file) in POOL_LIBRARIES
 
 
 def _is_pool_library(file: str) -> bool:
@@ -49,10 +63,7 @@ def _is_pool_library(file: str) -> bool:
         return not file.startswith(_DEMO_FOLDER)
     if file.startswith(tuple(_hooked_folders)):
         return True
-    if is_library(file):
-        parts = file.replace("\\", "/").split("/")
-        return os.path.basename(file) in _BRIDGES or not POOL_LIBRARIES.isdisjoint(parts) or "asyncio" in parts
-    return False
+    return package_of(file) in _INSIDE
 
 
 @lru_cache(maxsize=10_000)
@@ -60,9 +71,9 @@ def is_library(file: str) -> bool:
     """Tell whether a file belongs to the standard library or an installed package, not to the application."""
     if file.startswith(OUR_FOLDER):
         return not file.startswith(_DEMO_FOLDER)
-    if file.startswith("<") or any(part in file for part in _LIBRARY_PARTS):
+    if file.startswith("<"):
         return file not in {"<string>", "<stdin>"}
-    return file.startswith(_STDLIB) or os.path.realpath(file).startswith(_STDLIB)
+    return package_of(file) != "" and not is_own(file)
 
 
 def outside(depth: int) -> FrameType | None:
@@ -80,6 +91,30 @@ def outside(depth: int) -> FrameType | None:
             return frame
         frame = frame.f_back
     return _behind_greenlet()
+
+
+def on_behalf_of(frame: FrameType) -> FrameType | None:
+    """Give the application's frame for which a library's ``frame`` works; None where it works by itself."""
+    caller: FrameType | None = frame
+    for _ in range(_NEAR):
+        if caller is None or _is_runner(caller.f_code.co_filename):
+            break
+        caller = caller.f_back
+        if caller is not None and _is_application(caller.f_code.co_filename) and not generated(caller):
+            return caller
+    takers.add(package_of(frame.f_code.co_filename))
+    return None
+
+
+@lru_cache(maxsize=10_000)
+def _is_runner(file: str) -> bool:
+    return package_of(file) in _RUNNERS
+
+
+@lru_cache(maxsize=10_000)
+def _is_application(file: str) -> bool:
+    # a console script only starts what is installed
+    return not (inside[file] or is_library(file) or file.startswith(_SCRIPTS))
 
 
 def generated(frame: FrameType) -> bool:
@@ -133,19 +168,19 @@ def site(code: CodeType, offset: int) -> Site:
     return Site(code.co_filename, line_of(code, offset), _function(code))
 
 
+def site_of(stack: Raw) -> Site | None:
+    """Make the site of a raw stack: the innermost line, or that of the application for which a library works there."""
+    if stack and is_library(stack[0][0].co_filename):
+        for (inner, _), (code, offset) in pairwise(stack[: _NEAR + 1]):
+            if _is_runner(inner.co_filename):
+                break
+            if _is_application(code.co_filename):
+                return site(code, offset)
+    return site(*stack[0]) if stack else None
+
+
 def _function(code: CodeType) -> str:
     return str(getattr(code, "co_qualname", code.co_name))
-
-
-def of_thread(ident: int, depth: int) -> tuple[Frame, ...]:
-    """Give the lines where the thread ``ident`` is now; empty where it has ended."""
-    return frames(raw(sys._current_frames().get(ident), depth))
-
-
-def of_coroutine(coroutine: Any, depth: int) -> tuple[Frame, ...]:
-    """Give the lines where a suspended coroutine is now, innermost first."""
-    found = [(frame.f_code, frame.f_lasti) for frame in islice(coroutine_frames(coroutine), depth)]
-    return frames(tuple(reversed(found)))
 
 
 def coroutine_frames(coroutine: Any) -> Any:
