@@ -32,6 +32,8 @@ def kinds(*leases: Lease, **others: Any) -> list[tuple[str, str]]:
 
 
 GONE = replace(LEASE, owner=DEAD, user=DEAD)
+SERVING = replace(GONE, held_by="other", passed_on=True, retained_by=("shop.app.db",))
+"""Taken by somebody who has ended, left where others find it, and used by one of them."""
 IDLE = replace(LEASE, idle_seconds=60.0, age_seconds=60.0)
 
 
@@ -45,6 +47,12 @@ IDLE = replace(LEASE, idle_seconds=60.0, age_seconds=60.0)
         (replace(GONE, held_by="other"), [("leak.owner_ended", "probable")]),
         (replace(GONE, held_by="dead frame"), [("leak.owner_ended", "proved")]),
         (replace(GONE, held_by="living frame"), []),
+        (replace(GONE, held_by="unknown"), [("leak.owner_ended", "suspected")]),
+        (replace(GONE, held_by="other", passed_on=True), [("leak.owner_ended", "suspected")]),
+        (replace(SERVING, passed_on=False), [("leak.owner_ended", "probable")]),
+        (SERVING, []),
+        (replace(SERVING, held_by="unknown"), []),
+        (replace(SERVING, idle_seconds=60.0), [("leak.overdue", "suspected")]),
         (replace(GONE, user=BOB), []),
         (replace(GONE, owner=BOB), []),
         (replace(GONE, executing=True), []),
@@ -84,9 +92,26 @@ def test_exhausted() -> None:
     assert kinds(*HOLDERS, waiters=(WAITER,)) == []
     for waiter in (replace(WAITER, waited_seconds=5.0), replace(WAITER, timed_out=True, done=True, holders=HOLDERS)):
         (finding,) = found(*HOLDERS, waiters=(waiter,))
+        assert "Holders, longest first: thread bob (pid 1) for 9.0 s" in finding.summary
         assert (finding.kind, finding.grade) == ("starvation.exhausted", "proved")
         assert [holder["age_seconds"] for holder in finding.lease["holders"]] == [9.0, 1.0]
     assert kinds(*HOLDERS, waiters=(replace(WAITER, waited_seconds=9.0, done=True),)) == []
+
+
+def test_exhausted_by_traffic() -> None:
+    """Where all that is out was lent while somebody waited, nothing is kept: the finding says so, and what to do."""
+    passed_by = replace(WAITER, waited_seconds=10.0)
+    (finding,) = found(HOLDERS[0], replace(HOLDERS[1], age_seconds=4.0), waiters=(passed_by,))
+    assert finding.grade == "proved"
+    assert "each of the 2 connections came back and went to somebody else." in finding.summary
+    assert "Holders, longest first: thread bob (pid 1) for 4.0 s" in finding.summary
+    assert finding.hint.startswith("No leak:")
+    # a lease begins when its connect is over: a holder may be younger than the wait, and yet the first
+    (kept,) = found(*HOLDERS, waiters=(passed_by,))
+    assert kept.hint.startswith("Look at the longest holder")
+    (alone,) = found(HOLDERS[0], waiters=(replace(passed_by, timed_out=True, done=True, holders=HOLDERS[:1]),))
+    assert "Meanwhile the only connection came back" in alone.summary
+    assert found(waiters=(passed_by,))[0].hint.startswith("Look at the longest holder"), "who holds was not seen"
 
 
 def test_self_deadlock() -> None:

@@ -85,7 +85,7 @@ def test_module_names_it() -> None:
     """A handle in a list of a dictionary of a module is named by the path to it, and is held by no frame."""
     CACHE["conn"] = [Service(Handle())]
     key = id(CACHE["conn"][0].session)
-    path, only_dead, _ = reach.by_modules({key})[key]
+    path, only_dead, *_ = reach.by_modules({key})[key]
     assert path.startswith(f"{__name__}.CACHE['conn'][0]")
     assert path.endswith(".session")
     assert not only_dead
@@ -124,7 +124,7 @@ def test_dead_traceback_holds() -> None:
         work()
     except ValueError as error:
         CACHE["error"] = error
-    path, only_dead, _ = reach.by_modules({keys[0]})[keys[0]]
+    path, only_dead, *_ = reach.by_modules({keys[0]})[keys[0]]
     assert only_dead
     assert "traceback" in path
 
@@ -138,9 +138,9 @@ def test_depth_and_budget_bound_the_walk(monkeypatch: pytest.MonkeyPatch) -> Non
     CACHE["deep"] = nested
     assert reach.by_modules({key}) == {}
     CACHE["wide"] = [[number] for number in range(300_000)]
-    began = time.monotonic()
+    began = time.thread_time()
     assert reach.by_modules({key}) == {}
-    assert time.monotonic() - began < 2 * reach._MAX_SECONDS + 1
+    assert time.thread_time() - began < 2 * reach._MAX_SECONDS + 1
 
 
 def test_walk_retains_nothing() -> None:

@@ -10,7 +10,6 @@ import textwrap
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +22,7 @@ from sqlalchemy.orm import Session
 
 import poolwatch
 from poolwatch.evidence import gather, reach
+from tests.living import living
 
 LEFT: dict[str, Any] = {}
 
@@ -53,25 +53,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = create_engine(f"sqlite:///{tmp_path}/shop.db", connect_args={"check_same_thread": False})
     yield engine
     engine.dispose()
-
-
-@contextmanager
-def living(work: Callable[[Callable[[], None]], object]) -> Iterator[None]:
-    """Run ``work`` in a thread, up to where it calls what it is given and stays there."""
-    there, finish = threading.Event(), threading.Event()
-
-    def stay() -> None:
-        there.set()
-        finish.wait(60)
-
-    thread = threading.Thread(target=work, args=[stay])
-    thread.start()
-    assert there.wait(30)
-    try:
-        yield
-    finally:
-        finish.set()
-        thread.join()
 
 
 def is_reached(make: Callable[[Handle], object]) -> bool:
@@ -191,7 +172,7 @@ def test_class_attribute_is_named() -> None:
     """A handle on a class is named by module, class and attribute."""
     Registry.handle = Handle()
     key = id(Registry.handle)
-    assert reach.by_modules({key})[key] == (f"{__name__}.Registry.handle", False, False)
+    assert reach.by_modules({key})[key] == (f"{__name__}.Registry.handle", False, False, False)
 
 
 @pytest.mark.parametrize(
@@ -212,35 +193,6 @@ def test_what_lies_in_a_queue(kind: Any, engine: Engine) -> None:
         jobs = LEFT["jobs"]
         (jobs.pop() if kind is list else jobs.get_nowait())[1].close()
         watch.uninstall()
-
-
-SCRIPTS = {
-    "read later": ("conn = connect()\nstay()\nconn.close()", True),
-    "read later by a function's call": ("conn = connect()\nstay()\nprint(conn, end='')", True),
-    "in a list": ("conns = [connect()]\nstay()\nconns[0].close()", False),
-    "not read again": ("conn = connect()\nconn.close\nstay()", False),
-    "read in the loop": (
-        "conn = None\nfor turn in (1, 2):\n  if conn: conn.close()\n  if turn == 1:\n    conn = connect()\n    stay()",
-        True,
-    ),
-    "read in an earlier loop": ("for turn in (1, 2):\n  conn = connect()\n  conn.close\nstay()", False),
-}
-"""What runs as a module, and whether what it stays with counts as in its hands."""
-
-
-@pytest.mark.parametrize(("source", "counts"), SCRIPTS.values(), ids=SCRIPTS.keys())
-def test_names_of_a_running_script(source: str, counts: bool, engine: Engine) -> None:
-    """A connection in a plain name of a script is in its hands as long as the script goes on to read that name."""
-    taken: list[Any] = []
-
-    def connect() -> Any:
-        taken.append(engine.connect())
-        keys.append(id(taken[-1].connection))
-        return taken.pop()
-
-    keys: list[int] = []
-    with living(lambda stay: exec(compile(source, "app.py", "exec"), {"connect": connect, "stay": stay})):
-        assert reach.by_living_frames({keys[-1]})[0] == ({keys[-1]} if counts else set())
 
 
 def test_suspended_greenlets(engine: Engine) -> None:

@@ -53,6 +53,8 @@ class Held:
     by_main: bool
     detached: bool = False
     lent: bool = True
+    in_service: bool = False
+    """Used after all who had it were over: it lies there for whoever comes."""
 
 
 _NUMBER = count(1)
@@ -322,6 +324,7 @@ class Machine(RuleBasedStateMachine):
         held = self.held[number]
         if self.outcome(call, by_main) != "lent":
             return
+        held.in_service = held.in_service or (held.owner_ended and held.user_ended)
         held.user_ended, held.by_main = ended, by_main
         if not held.lent:
             self.held[number] = Held("use", id(self.engine.pool), ended, ended, by_main)
@@ -356,7 +359,8 @@ class Machine(RuleBasedStateMachine):
         """No finding is open that the model has not, and the other way round."""
         findings = self.watch.findings()
         expected = {(kind, site): count for (kind, site), count in self.dropped.items()}
-        ended = Counter(held.site for held in self.out() if held.owner_ended and held.user_ended)
+        over = [held for held in self.out() if held.owner_ended and held.user_ended and not held.in_service]
+        ended = Counter(held.site for held in over)
         open_now = {
             (finding.kind, finding.site.function): finding.count
             for finding in findings

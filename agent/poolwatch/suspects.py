@@ -11,6 +11,10 @@ from poolwatch.guard import Guard
 from poolwatch.ledger import Lease, Ledger, view
 from poolwatch.ledger.totals import News
 
+_SHORT_IDLE = 0.2
+"""Seconds without a statement after which a lease is asked what it does."""
+_MOST_SAMPLED = 20
+
 
 class Suspects:
     """Asks, look by look, about the few leases that may be a problem."""
@@ -27,9 +31,9 @@ class Suspects:
         starved = {wait.pool.key for wait in [*self._ledger.waits.values(), *news.waited]}
         found = {lease.id: lease for lease in news.collected}
         found.update({lease.id: lease for lease in news.returned if lease.more.remedy})
-        for lease in self._ledger.out():
-            if now - lease.used >= idle:
-                gather.note_unseen_use(lease, now)
+        out = self._ledger.out()
+        self._note_unseen_use(out, now, idle)
+        for lease in out:
             if (
                 final
                 or lease.collected
@@ -40,6 +44,12 @@ class Suspects:
             ):
                 found[lease.id] = lease
         return found
+
+    def _note_unseen_use(self, out: list[Lease], now: float, idle: float) -> None:
+        """Ask of each long idle lease whether it is idle, and of a few of the others: more would cost too much."""
+        short = [lease for lease in out if _SHORT_IDLE <= now - lease.used < idle]
+        for lease in [*short[:_MOST_SAMPLED], *(lease for lease in out if now - lease.used >= idle)]:
+            gather.note_unseen_use(lease, now)
 
     def examined(self, suspects: dict[int, Lease], now: float, final: bool) -> tuple[model.Lease, ...]:
         """Freeze them, with what their drivers say and with who keeps the handles of those whose owner has ended."""

@@ -73,6 +73,9 @@ HINTS: dict[str, dict[str, str]] = {
     "starvation.exhausted": {
         "": "Look at the longest holder first: return connections sooner, or raise pool_size + max_overflow to what "
         "runs at once.",
+        "they come back": "No leak: connections come back, but the pool is too small for all who want one, and may "
+        "serve late-comers first, as SQLAlchemy's does. Raise pool_size + max_overflow to what runs at once, or let "
+        "fewer run at once.",
     },
     "starvation.self_deadlock": {
         "": "Take the second connection before the pool can be full of firsts: pass the one you hold along, or make "

@@ -13,7 +13,10 @@ from poolwatch.model import Finding, Grade, Lease, Snapshot
 _KEPT_BY_DESIGN = {"gql"}
 """Libraries whose sessions are meant to stay connected: idle time says nothing there."""
 
-_UNSEEN = " What living code holds was too much to look through: it may have been handed over."
+_DOUBTS = {
+    "unknown": " What living code holds was too much to look through: it may have been handed over.",
+    "unseen": " Something that Python does not show keeps it, as `atexit` or a context would: it may be handed over.",
+}
 
 
 def collected(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -57,7 +60,7 @@ def owner_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             "leak.owner_ended",
             _grade(lease),
             f"{sentence(lease.owner)} ended without returning its connection, held for "
-            f"{seconds(lease.age_seconds)}.{kept}{_UNSEEN if lease.held_by == 'unknown' else ''}",
+            f"{seconds(lease.age_seconds)}.{kept}{_DOUBTS.get(str(lease.held_by), '')}",
             hint("leak.owner_ended").format(owner=lease.owner.kind),
         )
 
@@ -65,15 +68,20 @@ def owner_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
 def _grade(lease: Lease) -> Grade:
     if lease.held_by == "dead frame":
         return "proved"
-    return "suspected" if lease.passed_on or lease.held_by == "unknown" else "probable"
+    return "suspected" if lease.passed_on or lease.held_by in _DOUBTS else "probable"
 
 
 def _over(snapshot: Snapshot, lease: Lease, grace: float) -> bool:
     if lease.returned or lease.collected or lease.detached or lease.executing:
         return False
-    if lease.owner.alive or lease.user.alive or lease.handed_over:
+    if lease.owner.alive or lease.user.alive or lease.handed_over or _in_service(lease):
         return False
     return snapshot.final or min(lease.owner.ended_for, lease.user.ended_for) >= grace
+
+
+def _in_service(lease: Lease) -> bool:
+    """Tell whether a connection lies in a name of the application's for whoever comes: only ``overdue`` may tell."""
+    return lease.passed_on and bool(lease.retained_by) and lease.held_by in ("other", "unknown")
 
 
 def given_back(snapshot: Snapshot, config: Config) -> Iterator[Finding]:

@@ -69,17 +69,36 @@ def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
         holders.sort(key=lambda lease: -lease.age_seconds)
         timed_out = sum(waiter.timed_out for waiter in starved)
         outcome = f"{timed_out} timed out" if timed_out else "waits still"
-        listed = "; ".join(f"{lease.user} for {seconds(lease.age_seconds)} from {lease.site}" for lease in holders[:5])
+        passed_by = _come_back(holders, longest)
         yield _about_pool(
             snapshot,
             pool,
             "starvation.exhausted",
             f"No connection was left for {longest.owner} after {seconds(longest.waited_seconds)} ({outcome}). "
-            f"Holders, longest first: {listed or 'none seen'}.",
+            + (_say_passed_by(holders) if passed_by else _say_holders(holders)),
             holders,
             starved,
             longest.site,
+            "they come back" if passed_by else "",
         )
+
+
+def _come_back(holders: list[Lease], waiter: Waiter) -> bool:
+    """Tell whether all that is out was lent while ``waiter`` had waited for long: nothing is kept, others were served.
+
+    A lease begins when its connect is over, so one that is little younger than the wait proves nothing.
+    """
+    return bool(holders) and all(lease.age_seconds < waiter.waited_seconds / 2 for lease in holders)
+
+
+def _say_passed_by(holders: list[Lease]) -> str:
+    which = f"each of the {len(holders)} connections" if len(holders) > 1 else "the only connection"
+    return f"Meanwhile {which} came back and went to somebody else. {_say_holders(holders)}"
+
+
+def _say_holders(holders: list[Lease]) -> str:
+    listed = "; ".join(f"{lease.user} for {seconds(lease.age_seconds)} from {lease.site}" for lease in holders[:5])
+    return f"Holders, longest first: {listed or 'none seen'}."
 
 
 def blocked_loop(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -119,6 +138,7 @@ def _about_pool(
     holders: list[Lease],
     waiters: list[Waiter],
     waiting_at: Site | None = None,
+    case: str = "",
 ) -> Finding:
     state = pool_of(snapshot, pool)
     facts: Json = {"pool": pool_facts(state)} if state else {}
@@ -132,7 +152,7 @@ def _about_pool(
         pool=pool,
         library=state.library if state else "",
         summary=summary,
-        hint=hint(kind),
+        hint=hint(kind, case),
         site=holders[0].site if holders else waiting_at,
         owners=owners(*(lease.user for lease in holders)),
         lease=facts,

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from time import thread_time
 from typing import Any
 
 from poolwatch import model
-from poolwatch.evidence import driver, reach, wire
+from poolwatch.evidence import reach, wire
+from poolwatch.evidence.at_work import is_at_work
+from poolwatch.evidence.unseen import kept_out_of_sight
 from poolwatch.ledger import Lease
 from poolwatch.native import get_ident
-from poolwatch.senses import stack, whereabouts
+from poolwatch.senses import driver, stack, whereabouts
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
+_SHARE = 50
+"""Times as long as a look from below took is rested after it: it stops the program, scan by scan."""
+_TOLD_BELOW = {"unseen", "other"}
 _SECOND_EFFORT = 10
 """Where a first walk was cut short, the next goes as many times as far: the suspicion becomes more, or goes."""
 
@@ -30,6 +36,7 @@ class Witness:
 
     def __init__(self) -> None:
         self._answers: dict[int, _Answer] = {}
+        self._rest_until = 0.0
 
     def ask(self, suspects: list[Lease], now: float, *, final: bool = False) -> None:
         """Find out who keeps the handles of ``suspects``; forgets whoever is no suspect any more."""
@@ -44,11 +51,27 @@ class Witness:
         asked_before = any(lease.id in known for lease in due)
         living, whole = reach.by_living_frames(set(handles), _SECOND_EFFORT if asked_before else 1)
         paths = reach.by_modules(set(handles) - living)
+        dark = {key: handles[key] for key in handles.keys() - living - paths.keys()} if whole else {}
+        unseen = self._unseen(dark, known, now, final)
         for key, lease in handles.items():
             kept = paths.get(key)
-            held_by = "living frame" if key in living else _held_by(kept, whole)
+            held_by = "living frame" if key in living else _held_by(lease, kept, whole, unseen.get(key))
             wait = min(_LONGEST_WAIT, 2 * known[lease.id].wait) if lease.id in known else _FIRST_WAIT
             self._answers[lease.id] = _Answer(held_by, (kept.path,) if kept else (), now + wait, wait)
+
+    def _unseen(self, dark: dict[int, Lease], known: dict[int, _Answer], now: float, final: bool) -> dict[int, str]:
+        """Tell of handles that no walk has reached whether something out of sight keeps them; asks once, and seldom."""
+        before = {key: known[lease.id] for key, lease in dark.items() if lease.id in known}
+        told = {key: answer.held_by for key, answer in before.items() if answer.held_by in _TOLD_BELOW}
+        fresh = [dark[key] for key in dark.keys() - told.keys()]
+        if not fresh:
+            return told
+        if now < self._rest_until and not final:
+            return told | dict.fromkeys(dark.keys() - told.keys(), "unknown")
+        began = thread_time()
+        unseen = kept_out_of_sight([handle for handle in [lease() for lease in fresh] if handle is not None])
+        self._rest_until = now + _SHARE * (thread_time() - began)
+        return told | dict.fromkeys(unseen, "unseen")
 
     def _due(self, lease: int, now: float) -> bool:
         return lease not in self._answers or self._answers[lease].again_at <= now
@@ -61,12 +84,14 @@ class Witness:
         return replace(frozen, held_by=answer.held_by, retained_by=answer.retained_by)
 
 
-def _held_by(kept: reach.Kept | None, whole: bool) -> str:
+def _held_by(lease: Lease, kept: reach.Kept | None, whole: bool, below: str | None) -> str:
     if kept is not None and kept.queued:
         return "queue"
+    if kept is not None and kept.in_thread and lease.owner.thread.has_ended():
+        return "living thread"  # a thread that ends loses its own: it is another's
     if not whole:
         return "unknown"
-    return "dead frame" if kept is not None and kept.only_dead else "other"
+    return "dead frame" if kept is not None and kept.only_dead else below or "other"
 
 
 def _handle_id(lease: Lease) -> int | None:
@@ -76,13 +101,19 @@ def _handle_id(lease: Lease) -> int | None:
 
 
 def note_unseen_use(lease: Lease, now: float) -> None:
-    """Move the last use of an idle lease to where its socket last carried data: statements of a driver's own cursor."""
+    """Count what no hook sees as use of an idle lease: rows being fetched, statements of a driver's own cursor.
+
+    Its user is inside the library, the driver says that it executes, or the socket has carried data.
+    """
     handle = lease()
-    if handle is not None and lease.conn.inside is None:
-        connection = driver.driver_connection(handle)
-        quiet = 0.0 if driver.is_executing(connection) else wire.quiet_for(connection)
-        if quiet is not None:
-            lease.used = max(lease.used, now - quiet)
+    if handle is None or lease.conn.inside is not None:
+        return
+    connection = driver.driver_connection(handle)
+    at_work = driver.is_executing(connection) or is_at_work(lease.user, connection)
+    quiet = 0.0 if at_work else wire.quiet_for(connection)
+    if quiet is not None and now - quiet > lease.used:
+        lease.busy += now - quiet - lease.used
+        lease.used = now - quiet
 
 
 def driver_state(lease: Lease) -> dict[str, Any]:

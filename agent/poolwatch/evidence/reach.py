@@ -15,10 +15,12 @@ import types
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from threading import local
 from time import thread_time
 from typing import Any, NamedTuple
 
 from poolwatch.evidence import roots
+from poolwatch.evidence.objects import Leaves, attributes_of, classes_of, is_a, name_of
 from poolwatch.native import sleep
 from poolwatch.senses import greenlets
 
@@ -66,6 +68,8 @@ class Kept(NamedTuple):
     """True where only the frame or traceback of somebody who has ended leads there."""
     queued: bool
     """True where it lies in a queue: on its way to somebody."""
+    in_thread: bool
+    """True where it lies in a ``threading.local``, in what is there of a thread that lives."""
 
 
 def by_living_frames(targets: set[int], effort: int = 1) -> tuple[set[int], bool]:
@@ -101,11 +105,12 @@ def _from_modules(targets: set[int], opaque: tuple[type, ...], only_dead: bool) 
 
 def _kept(way: list[_Node], only_dead: bool) -> Kept:
     path = "".join(node.label for node in reversed(way))
-    return Kept(path, only_dead, any(_is_queue(node.subject) for node in way))
+    in_thread = any(is_a(node.subject, (local,)) for node in way)
+    return Kept(path, only_dead, any(_is_queue(node.subject) for node in way), in_thread)
 
 
 def _is_queue(subject: Any) -> bool:
-    return any(roots.name_of(kind) in _QUEUES for kind in roots.classes_of(subject))
+    return any(name_of(kind) in _QUEUES for kind in classes_of(subject))
 
 
 class _Walk:
@@ -122,7 +127,7 @@ class _Walk:
         self._budget = steps * effort
         self._until = thread_time() + _MAX_SECONDS * effort
         self._seen: set[int] = set()
-        self._leaves = roots.Leaves()
+        self._leaves = Leaves()
 
     def go(self, begin: Iterable[_Node]) -> None:
         """Walk from some objects down."""
@@ -152,7 +157,7 @@ class _Walk:
             return False
         if key in self._seen or self._leaves.has(subject):
             return False
-        if roots.name_of(type(subject)) in _BOOKS or (roots.is_a(subject, self._opaque) and not _returned(subject)):
+        if name_of(type(subject)) in _BOOKS or (is_a(subject, self._opaque) and not _returned(subject)):
             return False
         self._seen.add(key)
         return True
@@ -160,7 +165,7 @@ class _Walk:
 
 def _returned(subject: Any) -> bool:
     """Tell whether this is a task that has come to its end by itself."""
-    if not roots.is_a(subject, (asyncio.Task,)) or not asyncio.Task.done(subject) or asyncio.Task.cancelled(subject):
+    if not is_a(subject, (asyncio.Task,)) or not asyncio.Task.done(subject) or asyncio.Task.cancelled(subject):
         return False
     return getattr(subject, "_exception", None) is None  # asking ``exception()`` would count as having retrieved it
 
@@ -173,7 +178,7 @@ def _steps(node: _Node) -> Iterator[tuple[str, Any]]:
         return ((f"[{index}]", value) for index, value in enumerate(list(subject)))
     if type(subject) is types.FunctionType:
         return _enclosed(subject)
-    if roots.is_a(subject, greenlets.kinds):
+    if is_a(subject, greenlets.kinds):
         return chain(_inner(subject), (("", value) for value in roots.held_on(getattr(subject, "gr_frame", None))))
     return _inner(subject)
 
@@ -193,9 +198,9 @@ def _enclosed(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
 def _referents(subject: Any) -> list[Any]:
     found = gc.get_referents(subject)
-    if sys.version_info < (3, 11) and roots.is_a(subject, _SUSPENDABLE):
+    if sys.version_info < (3, 11) and is_a(subject, _SUSPENDABLE):
         # later versions give a generator's locals as its own referents
-        found += [value for frame in found if roots.is_a(frame, (types.FrameType,)) for value in _held_by(frame)]
+        found += [value for frame in found if is_a(frame, (types.FrameType,)) for value in _held_by(frame)]
     return found
 
 
@@ -206,27 +211,23 @@ def _held_by(frame: types.FrameType) -> Iterator[Any]:
 
 
 def _attributes(subject: Any) -> dict[int, str]:
-    """Give the label of each attribute's value by its id; asks no property of the application's for them."""
-    bodies = map(roots.body_of, roots.classes_of(subject))
-    own = next((body["__dict__"] for body in bodies if "__dict__" in body), None)
-    values = own.__get__(subject) if type(own) is types.GetSetDescriptorType else None
-    if type(values) is not dict:
-        return {}
-    return {id(values): ""} | {id(value): f".{name}" for name, value in values.copy().items()}
+    """Give the label of each attribute's value by its id."""
+    values = attributes_of(subject)
+    return {} if values is None else {id(values): ""} | {id(inner): f".{name}" for name, inner in values.copy().items()}
 
 
 def _key_label(node: _Node, key: object) -> str:
     """Give the label of an entry; of keys only plain text and numbers are shown, others are the host's code to run."""
     if type(key) is str:
         return f".{key}" if node.label == "" and node.up is not None else f"[{key!r}]"
-    return f"[{key}]" if type(key) is int else f"[<{roots.name_of(type(key))}>]"
+    return f"[{key}]" if type(key) is int else f"[<{name_of(type(key))}>]"
 
 
 def _step_label(value: Any) -> str:
-    if roots.is_a(value, (types.FrameType,)):
+    if is_a(value, (types.FrameType,)):
         return f" > frame of {value.f_code.co_name}"
-    if roots.is_a(value, (types.TracebackType,)):
+    if is_a(value, (types.TracebackType,)):
         return " > traceback"
-    if roots.is_a(value, (dict, list, tuple)):
+    if is_a(value, (dict, list, tuple)):
         return ""
-    return f" > {roots.name_of(type(value))}"
+    return f" > {name_of(type(value))}"

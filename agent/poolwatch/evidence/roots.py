@@ -3,81 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import dis
 import gc
 import sys
 import types
-import weakref
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from poolwatch.libraries import POOL_LIBRARIES
+from poolwatch.evidence.names import read_by, still_read
+from poolwatch.evidence.objects import body_of, classes_of, is_a
 from poolwatch.senses import actor, greenlets, stack
+from poolwatch.senses.installed import package_of
 
-_OPAQUE = (
-    types.ModuleType, type, types.BuiltinFunctionType, types.CodeType, types.MethodDescriptorType,
-    types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType, asyncio.AbstractEventLoop,
-    weakref.ref,
-)  # fmt: skip
 _QUEUES = {deque, list, set, dict}
 """Where loops, asyncio's and uvloop's, have what they will call: a close that is scheduled reaches its connection."""
 _AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
-_READS = {"LOAD_NAME", "LOAD_GLOBAL"}
-_JUMPS = {*dis.hasjrel, *dis.hasjabs}
-# a class may have its attributes looked up by code of the application's; what the interpreter knows of it may not
-_classes, _names, _modules, _bodies = (
-    vars(type)[name].__get__ for name in ("__mro__", "__name__", "__module__", "__dict__")
-)
-
-
-def is_a(value: Any, kinds: tuple[type, ...]) -> bool:
-    """Tell whether ``value`` is of one of the classes: ``isinstance`` would run the code of a proxy's ``__class__``."""
-    return issubclass(type(value), kinds)
-
-
-def classes_of(value: Any) -> tuple[type, ...]:
-    """Give the class of ``value`` and those it derives from."""
-    found: tuple[type, ...] = _classes(type(value))
-    return found
-
-
-def name_of(kind: type) -> str:
-    """Give the name of a class."""
-    name: str = _names(kind)
-    return name
-
-
-def body_of(kind: type) -> types.MappingProxyType[str, Any]:
-    """Give what a class itself defines."""
-    body: types.MappingProxyType[str, Any] = _bodies(kind)
-    return body
-
-
-class Leaves:
-    """Tells through which objects nothing of the application's is reached; asks once a class.
-
-    To be thrown away after a walk: classes are known by their ids, because hashing one may run its metaclass's code.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[int, bool | None] = {}
-
-    def has(self, value: Any) -> bool:
-        """Tell whether nothing of the application's is reached through ``value``."""
-        kind = type(value)
-        try:
-            leaf = self._known[id(kind)]
-        except KeyError:
-            leaf = self._known[id(kind)] = _always_a_leaf(kind)
-        return not gc.is_tracked(value) if leaf is None else leaf
-
-
-def _always_a_leaf(kind: type) -> bool | None:
-    """Tell whether all objects of a class are leaves, or none; None where it is for the collector to say."""
-    if issubclass(kind, greenlets.kinds):
-        return False  # the collector does not track one that is suspended
-    return True if issubclass(kind, _OPAQUE) else None
 
 
 def living() -> Iterator[list[Any]]:
@@ -85,7 +25,7 @@ def living() -> Iterator[list[Any]]:
     for ident in list(sys._current_frames()):
         yield _held_by_thread(ident)
     for task in _tasks():
-        yield list(_chain(task.get_coro()))
+        yield [value for coroutine in _chain(task.get_coro()) for value in (coroutine, *read_by(coroutine))]
     for loop in actor.loops():
         yield [kept for kept in gc.get_referents(loop) if type(kept) in _QUEUES]
     for greenlet in greenlets.living():
@@ -102,7 +42,9 @@ def modules() -> Iterator[tuple[str, Any]]:
 
 
 def _is_application(name: str, file: object) -> bool:
-    return isinstance(file, str) and not stack.is_library(file) and not name.startswith("poolwatch")
+    if not isinstance(file, str) or name.startswith("poolwatch"):
+        return False
+    return not stack.is_library(file) or package_of(file) in stack.takers
 
 
 def _named(module: str, names: Any) -> Iterator[tuple[str, Any]]:
@@ -145,41 +87,19 @@ def _not_ours(frame: types.FrameType | None) -> types.FrameType | None:
 
 
 def held_on(frame: types.FrameType | None) -> Iterator[Any]:
-    """Give what a frame and those that called it have in their locals."""
+    """Give what a frame and those that called it have in their locals, and what else they go on to read."""
     while frame is not None:
         if frame.f_code.co_flags & 2:  # CO_NEWLOCALS: not a module's or a class body's frame
-            yield from _fast_locals(frame)
-        elif frame.f_locals is frame.f_globals:
-            yield from _still_read(frame)
+            yield from fast_locals(frame)
+        yield from still_read(frame)
         frame = frame.f_back
 
 
-def _fast_locals(frame: types.FrameType) -> list[Any]:
+def fast_locals(frame: types.FrameType) -> list[Any]:
+    """Give the values of a frame's local variables; keeps none of them alive."""
     names = frame.f_locals
     values = list(names.values())
     # before 3.13 this dict is the frame's own copy, which would keep what it holds alive; nobody else may have it
     if type(names) is dict and sys.getrefcount(names) <= 3:
         names.clear()
     return values
-
-
-def _still_read(frame: types.FrameType) -> list[Any]:
-    """Give the connections and sessions that a running script has in plain names and goes on to read.
-
-    What it has put away elsewhere in its globals is nobody's in particular, and counts as left behind.
-    """
-    handles = {name: value for name, value in frame.f_globals.copy().items() if _is_handle(value)}
-    return [handles[name] for name in _read_after(frame) & handles.keys()] if handles else []
-
-
-def _is_handle(value: Any) -> bool:
-    modules = [_modules(kind) for kind in classes_of(value)]
-    return any(type(name) is str and name.partition(".")[0] in POOL_LIBRARIES for name in modules)
-
-
-def _read_after(frame: types.FrameType) -> set[Any]:
-    """Give the names that a module's code reads behind the line where it is, or again in the loop it is in."""
-    here = frame.f_lasti
-    steps = list(dis.get_instructions(frame.f_code))
-    back = [step.argval for step in steps if step.opcode in _JUMPS and step.offset > here >= step.argval]
-    return {step.argval for step in steps if step.opname in _READS and step.offset > min([here, *back])}

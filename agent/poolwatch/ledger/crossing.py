@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeGuard
 from poolwatch.errors import CrossingError
 from poolwatch.ledger.explain import explain
 from poolwatch.ledger.records import Event, Lease, Pool, Trail
+from poolwatch.senses import driver, whereabouts
 from poolwatch.senses import flow as senses_flow
-from poolwatch.senses import whereabouts
 from poolwatch.senses.actor import Actor, current
 from poolwatch.senses.flow import Scope, Strand, Trace, current_scope, own_strand
 from poolwatch.senses.route import Course, Route, contradicts, current_course, words
@@ -50,11 +50,23 @@ def on_return(ledger: Ledger, lease: Lease) -> None:
 def _report_overlap(
     ledger: Ledger, lease: Lease, victim: Actor, me: Actor, tell: Callable[[Ledger, Event], None]
 ) -> None:
-    stacks = whereabouts.stack_of(victim, 16), ledger.here(3)
+    stacks = whereabouts.stack_of(victim, ledger.stack_depth), ledger.here(3)
     _trail(lease).reported = True
     kinds = ("concurrent", "session") if lease.more.session else ("concurrent",)
     for kind in kinds:
         tell(ledger, Event(kind, lease.conn.pool, lease, (victim, stacks[0]), (me, stacks[1])))
+
+
+def hand_over(lease: Lease, me: Actor) -> None:
+    """Follow the users of a lease where nothing is under way: who had it before is done with it."""
+    lease.conn.hand_offs += 1
+    trail = _trail(lease)
+    trail.passed_on = trail.passed_on or _is_nobody_left(lease)
+    lease.user = me
+
+
+def _is_nobody_left(lease: Lease) -> bool:
+    return lease.owner.has_ended() and lease.user.has_ended()
 
 
 def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
@@ -62,13 +74,18 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
     lease.conn.hand_offs += 1
     trail = _trail(lease)
     before, strand = lease.user, own_strand(me.key)
-    trail.passed_on = trail.passed_on or (lease.owner.has_ended() and before.has_ended())
+    trail.passed_on = trail.passed_on or _is_nobody_left(lease)
     flow, trace = current_scope(), _trace()
+    if flow is not None:
+        flow.took = True  # somebody may ask for its name
     if _is_another_flow(flow, lease, trail):
         trail.reported = trail.flow_reported = True
         _report_flows(ledger, lease, trail, me, flow)
     unexplained = not (
-        _same(trace, trail.trace) or _is_settled(lease) or _explained(before, trail.strand(), me, strand)
+        _same(trace, trail.trace)
+        or _is_settled(lease)
+        or _explained(before, trail.strand(), me, strand)
+        or _is_nobodys(lease)
     )
     if unexplained and trail.suspicious and trail.before is me and not trail.reported:
         trail.reported = True
@@ -81,12 +98,19 @@ def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
 def _is_another_flow(flow: Scope | None, lease: Lease, trail: Trail) -> TypeGuard[Scope]:
     if flow is None or trail.flow is None or flow.root is trail.flow.root:
         return False
-    settled = lease.more.scope is None and _is_settled(lease)  # everybody's, and nobody's work is in it
-    return not (trail.flow_reported or lease.more.common or settled)
+    if trail.flow_reported or lease.more.common:
+        return False
+    # what was taken outside of all flows is everybody's, where nobody's work is in it
+    return lease.more.scope is not None or not (_is_settled(lease) or _is_nobodys(lease))
 
 
 def _is_settled(lease: Lease) -> bool:
     return lease.conn.settled == (lease.taken, lease.statements)
+
+
+def _is_nobodys(lease: Lease) -> bool:
+    handle = lease()
+    return handle is not None and driver.is_nobodys(driver.driver_connection(handle))
 
 
 def _trail(lease: Lease) -> Trail:
@@ -135,7 +159,7 @@ def _explained(before: Actor, was: Strand | None, me: Actor, here: Strand) -> bo
 
 def of_session(ledger: Ledger, pool: Pool, lease: Lease | None, victim: Actor, me: Actor, session: str) -> None:
     """Report two actors inside one ORM Session at the same moment."""
-    stacks = whereabouts.stack_of(victim, 16), ledger.here(4)
+    stacks = whereabouts.stack_of(victim, ledger.stack_depth), ledger.here(4)
     event = Event("session", pool, lease, (victim, stacks[0]), (me, stacks[1]))
     event.detail = f"one {session} in two hands"
     report(ledger, event)
@@ -143,13 +167,18 @@ def of_session(ledger: Ledger, pool: Pool, lease: Lease | None, victim: Actor, m
 
 def of_process(ledger: Ledger, lease: Lease, me: Actor) -> None:
     """Report a connection opened before a fork and used after it, in the child."""
-    report(ledger, _of_process(lease, me, ledger.here(3)))
+    try:
+        report(ledger, _of_process(lease, me, ledger.here(3)))
+    finally:
+        ledger.look_now()
 
 
-def inherited(ledger: Ledger, lease: Lease) -> None:
-    """Report a lease that a forked child took on its parent's connection, used or not; never raises."""
-    if lease.conn.foreign and not lease.conn.reported and not lease.more.foreign:
-        ledger.events.append(_of_process(lease, lease.owner, lease.stack))
+def inherited(ledger: Ledger, lease: Lease) -> bool:
+    """Report a lease that a forked child took on its parent's connection, used or not; false where that is no news."""
+    if not lease.conn.foreign or lease.conn.reported or lease.more.foreign:
+        return False
+    ledger.events.append(_of_process(lease, lease.owner, lease.stack))
+    return True
 
 
 def _of_process(lease: Lease, me: Actor, where: Raw) -> Event:

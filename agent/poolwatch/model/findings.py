@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from poolwatch.model.leases import Frame, Incident, Lease, Owner, Site, Waiter
@@ -25,6 +25,7 @@ KINDS = (
 )  # fmt: skip
 """Worst first: wrong data, then a standstill, then what leads to one."""
 STACKS = ("checkout", "last_use", "current", "release")
+_COUNTED = ("kind", "grade", "pool", "state")
 
 
 def grade_at_least(grade: str, floor: str) -> bool:
@@ -107,6 +108,11 @@ class Snapshot:
     findings_total: tuple[FindingTotal, ...] = ()
     final: bool = False
     """True for the last look, at the end of the process."""
+
+    def numbers(self) -> Json:
+        """Give of the report what metrics are computed from: no leases, and no evidence of findings."""
+        counted = [{name: getattr(finding, name) for name in _COUNTED} for finding in self.findings]
+        return {**replace(self, leases=(), findings=()).to_json(), "findings": counted}
 
     def to_json(self) -> Json:
         """Give the report of this one process (``"version": 1``; see ``report.schema.json``)."""

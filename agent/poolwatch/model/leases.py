@@ -47,7 +47,9 @@ class Owner:
     scope: str | None = None
     trace_id: str | None = None
     alive: bool = True
-    JSON: ClassVar = ("pid", "thread", "task", "greenlet", "loop", "scope", "trace_id", "alive")
+    scope_attributes: str | None = None
+    """What the application said of the scope, as in "day=monday, number=3"."""
+    JSON: ClassVar = ("pid", "thread", "task", "greenlet", "loop", "scope", "scope_attributes", "trace_id", "alive")
     ended_for: float = 0.0
     key: int = 0
     """Identity within its process: two values with the same key are the same owner."""
@@ -60,16 +62,17 @@ class Owner:
         return f"{name} (pid {self.pid})"
 
 
-_HANDED_OVER = {"living frame", "queue"}
+_HANDED_OVER = {"living frame", "living thread", "queue"}
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
     """One loan of one connection, from checkout to checkin, as it is now.
 
-    ``held_by``: what a bounded walk found to reach the handle, for suspects only: ``"living frame"`` or ``"queue"``
-    (handed over), ``"dead frame"`` (only the dead owner's own frame or traceback), ``"other"``, ``"unknown"`` (there
-    was too much to look through); None where nobody looked.
+    ``held_by``: what a bounded walk found to reach the handle, for suspects only: ``"living frame"``, ``"living
+    thread"`` (its locals) or ``"queue"`` (handed over), ``"dead frame"`` (only the dead owner's own frame or
+    traceback), ``"other"``, ``"unknown"`` (there was too much to look through), ``"unseen"`` (something that the
+    collector does not know); None where nobody looked.
     """
 
     id: int
