@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import QueuePool
 
 import poolwatch
+from poolwatch.errors import ConfigError
 from poolwatch.senses import flow
 
 
@@ -152,5 +153,5 @@ def test_errors_go_their_way(engine: Engine) -> None:
 
 def test_bad_grade() -> None:
     """A word that is no grade is refused."""
-    with pytest.raises(ValueError, match="certain"):
+    with pytest.raises(ConfigError, match="'grade': 'certain' is not allowed; use one of proved, probable, suspected"):
         poolwatch.expect_no_leaks(grade="certain")  # type: ignore[arg-type]

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import re
+import sys
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 import poolwatch
+from poolwatch.guard import Guard
+from poolwatch.hooks import asgi, celery, executors, flask, gevent, opentelemetry, threads, web, wsgi
+from poolwatch.hooks.gql import lines
 from poolwatch.hooks.sqlalchemy import engines, loans, pools, sessions, statements, waits
+from poolwatch.hooks.table import TABLE
 from poolwatch.ledger import Ledger
+from poolwatch.senses import flow
+from tests import hooked
+from tests.hooked import make_engine
+from tests.servers import Server
+from tests.servers.graphql import graphql
 
 
 class Surprise(Exception):
@@ -26,38 +37,6 @@ def broken(*args: Any, **kwargs: Any) -> Any:
     raise Surprise("broken on purpose")
 
 
-def make_engine(folder: Path) -> Engine:
-    """Make an engine on a file with two connections."""
-    return create_engine(f"sqlite:///{folder}/shop.db", pool_size=1, max_overflow=1, pool_timeout=0.01)
-
-
-def everything(folder: Path) -> list[Any]:
-    """Do a bit of all that is hooked, and tell what came of it."""
-    engine = make_engine(folder)
-    seen: list[Any] = []
-    with engine.begin() as connection:
-        seen.append(connection.execute(text("select 1")).scalar())
-        seen.append(connection.exec_driver_sql("create table if not exists orders (id integer)").rowcount)
-        connection.execute(text("insert into orders values (:id)"), [{"id": 1}, {"id": 2}])
-    with Session(engine) as session:
-        seen.append(session.execute(text("select count(*) from orders")).scalar() % 2)
-        session.commit()
-        session.rollback()
-    with engine.connect() as first, engine.connect() as second:
-        with pytest.raises(PoolTimeout):
-            engine.connect()
-        seen.append((first.scalar(text("select 2")), second.scalar(text("select 3"))))
-    taken = engine.connect()
-    taken.detach()
-    taken.close()
-    taken = engine.connect()
-    taken.invalidate()
-    taken.close()
-    seen.append((engine.pool.checkedin(), engine.pool.checkedout()))  # type: ignore[attr-defined]
-    engine.dispose()
-    return seen
-
-
 @pytest.fixture
 def watch() -> Iterator[poolwatch.Watch]:
     """Give a watch that looks only when it is told to."""
@@ -66,60 +45,125 @@ def watch() -> Iterator[poolwatch.Watch]:
     watch.uninstall()
 
 
+@pytest.fixture(scope="module")
+def graphql_server() -> Iterator[Server]:
+    """Give a running GraphQL server."""
+    with graphql() as running:
+        yield running
+
+
 class Broken:
     """Stands for a part of poolwatch of which every use raises."""
 
     __getattr__ = __getitem__ = __setitem__ = __delitem__ = __contains__ = __call__ = broken
 
 
-BREAKS: list[tuple[Any, str, str]] = [
-    (loans, "_conns", "sqlalchemy.checkout"),
-    (loans, "_conns", "sqlalchemy.checkin"),
-    (pools, "_conns", "sqlalchemy.connect"),
-    (pools, "_conns", "sqlalchemy.close"),
-    (pools, "_conns", "sqlalchemy.detach"),
-    (loans, "_ledger", "sqlalchemy.checkout"),
-    (Ledger, "give_back", "sqlalchemy.checkin"),
-    (pools, "_ledger", "sqlalchemy.close_detached"),
-    (engines, "_ledger", "sqlalchemy.engine"),
-    (statements, "_conns", "sqlalchemy.execute"),
-    (statements, "current", "sqlalchemy.execute"),
-    (sessions, "lease_of", "sqlalchemy.session"),
-    (sessions, "current", "sqlalchemy.session"),
-    (waits, "home_of", "sqlalchemy.wait"),
-    (Ledger, "blocked", "sqlalchemy.wait"),
-    (Ledger, "unblocked", "sqlalchemy.wait"),
-]
-"""(where, what is made to raise, a hook that must be counted as failed)"""
+_Breaks = list[tuple[Any, str, str]]
+BREAKS: dict[str, tuple[Callable[..., list[Any]], _Breaks]] = {
+    "sqlalchemy": (
+        hooked.sqlalchemy,
+        [
+            (loans, "_conns", "sqlalchemy.checkout"),
+            (loans, "_conns", "sqlalchemy.checkin"),
+            (pools, "_conns", "sqlalchemy.connect"),
+            (pools, "_conns", "sqlalchemy.close"),
+            (pools, "_conns", "sqlalchemy.detach"),
+            (loans, "_ledger", "sqlalchemy.checkout"),
+            (Ledger, "give_back", "sqlalchemy.checkin"),
+            (pools, "_ledger", "sqlalchemy.close_detached"),
+            (engines, "_ledger", "sqlalchemy.engine"),
+            (statements, "_conns", "sqlalchemy.execute"),
+            (statements, "current", "sqlalchemy.execute"),
+            (waits, "home_of", "sqlalchemy.wait"),
+            (Ledger, "blocked", "sqlalchemy.wait"),
+            (Ledger, "unblocked", "sqlalchemy.wait"),
+        ],
+    ),
+    "sqlalchemy.orm": (
+        hooked.sqlalchemy,
+        [(sessions, "lease_of", "sqlalchemy.session"), (sessions, "current", "sqlalchemy.session")],
+    ),
+    "psycopg_pool": (
+        hooked.psycopg_pool,
+        [
+            *((Ledger, name, "psycopg_pool") for name in ("lend", "give_back", "pool_for")),
+            *((Ledger, name, "psycopg_pool.execute") for name in ("enter", "leave")),
+        ],
+    ),
+    "asyncpg": (
+        hooked.asyncpg_pool,
+        [
+            *((Ledger, name, "asyncpg") for name in ("lend", "give_back", "pool_for")),
+            *((Ledger, name, "asyncpg.execute") for name in ("enter", "leave")),
+        ],
+    ),
+    "gql.client": (hooked.gql_client, [(lines, name, "gql") for name in ("line_of", "_lend", "_end", "operation")]),
+    "starlette.applications": (
+        hooked.starlette,
+        [(asgi.web, "Request", "web"), (flow, "leave", "web")],
+    ),
+    "uvicorn.config": (hooked.uvicorn, [(asgi.web, "Request", "web"), (flow, "leave", "web")]),
+    "flask.app": (
+        hooked.flask,
+        [(web, "Request", "web"), (flow, "begin", "web"), (flask, "current_request", "flask")],
+    ),
+    "gunicorn.workers.base": (hooked.gunicorn, [(wsgi.web, "Request", "web"), (flow, "leave", "web")]),
+    "celery.signals": (hooked.celery, [(celery, "Scope", "celery"), (celery, "_running", "celery")]),
+    "concurrent.futures.thread": (
+        hooked.executors,
+        [(executors, "current", "executors"), (executors, "flow", "executors"), (executors, "route", "executors")],
+    ),
+    "threading": (hooked.threads, [(threads, "flow", "threads"), (threads, "route", "threads")]),
+    "gevent.greenlet": (
+        hooked.greenlets,
+        [(gevent, "greenlets", "gevent"), (gevent, "flow", "gevent"), (gevent, "route", "gevent")],
+    ),
+    "opentelemetry.trace": (hooked.opentelemetry, [(opentelemetry, "_read", "opentelemetry")]),
+}
+"""By module that a hook waits for: a program, and (where, what is made to raise, a hook that must be counted)."""
+
+
+def test_every_hook_is_in_the_table() -> None:
+    """A new hook comes with a line here."""
+    assert list(BREAKS) == [module for _, module, _ in TABLE]
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "hook"), BREAKS, ids=[f"{owner.__name__}.{name} {hook}" for owner, name, hook in BREAKS]
+    ("program", "owner", "name", "hook"),
+    [
+        pytest.param(
+            program, owner, name, hook, id=f"{module} {owner.__name__.removeprefix('poolwatch.')}.{name} {hook}"
+        )
+        for module, (program, breaks) in BREAKS.items()
+        for owner, name, hook in breaks
+    ],
 )
 def test_application_does_not_notice(
+    program: Callable[..., list[Any]],
     owner: Any,
     name: str,
     hook: str,
     watch: poolwatch.Watch,
-    tmp_path: Path,
+    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """With a part of poolwatch broken the program gives the same results; the failure is counted and logged once."""
-    usual = everything(tmp_path)
+    usual = program(request.getfixturevalue)
+    assert usual
     assert watch.snapshot().process.hook_errors == {}
     monkeypatch.setattr(owner, name, Broken())
     with caplog.at_level(logging.ERROR, logger="poolwatch"):
-        assert everything(tmp_path) == usual
-        assert everything(tmp_path) == usual
+        assert program(request.getfixturevalue) == usual
+        assert program(request.getfixturevalue) == usual
         errors = watch.snapshot().process.hook_errors
         assert errors.get(hook, 0) > 0
         watch.findings()
         watch.findings()
     logged = [record.getMessage() for record in caplog.records if record.getMessage().startswith(f"hook {hook} ")]
     assert len(logged) == 1
-    assert "Surprise" in logged[0]
-    assert everything(tmp_path) == usual
+    assert re.search(r": Surprise at [\w/]+\.py:\d+ \w+$", logged[0])
+    assert program(request.getfixturevalue) == usual
     after = watch.snapshot().process.hook_errors
     assert after[hook] == errors[hook], "the hook was not taken out"
 
@@ -163,10 +207,92 @@ def test_broken_detector_does_not_stop_the_watcher(
     """What fails in a look of the watcher's thread is counted under its name, and it goes on looking."""
     watch.uninstall()
     watch = poolwatch.install(interval=0.01)
-    monkeypatch.setattr("poolwatch.watcher.detect", broken)
+    monkeypatch.setattr("poolwatch.looks.detect", broken)
     deadline = 200
     while watch.snapshot().process.hook_errors.get("watcher", 0) < 3 and deadline:
         deadline -= 1
         watch._watcher._alarm.wait(0.02)
     watch.uninstall()
     assert deadline
+
+
+class Order:
+    """Something of the application's, with a secret in it."""
+
+
+def test_a_failure_keeps_nothing_of_the_application(
+    watch: poolwatch.Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The frames that led to a hook that fails, its context's included, are gone when they are over."""
+    engine = make_engine(tmp_path)
+    kept: list[weakref.ref[Order]] = []
+
+    def application() -> None:
+        order = Order()
+        kept.append(weakref.ref(order))
+        try:
+            raise ValueError("first")
+        except ValueError:
+            engine.connect().close()
+
+    monkeypatch.setattr(Ledger, "lend", broken)
+    application()
+    assert watch.snapshot().process.hook_errors == {"sqlalchemy.checkout": 1}
+    assert kept[0]() is None
+    engine.dispose()
+
+
+def test_the_log_has_the_place_and_no_text_of_others(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """What an error says may have parameters in it, and its ``__str__`` is other people's code."""
+    guard = Guard()
+    engine = make_engine(tmp_path)
+    with pytest.raises(OperationalError) as caught, engine.connect() as connection:
+        connection.execute(text("select :p from nowhere"), {"p": "geheim"})
+    assert "geheim" in str(caught.value)
+    for hook in ("first", "second"):
+        guard.failed(hook, caught.value)
+        guard.failed(hook, caught.value)
+    guard.settle()
+    guard.settle()
+    logged = sorted(record.getMessage() for record in caplog.records if record.name == "poolwatch")
+    assert logged == [
+        f"hook {hook} failed and is taken out: OperationalError at nowhere of ours" for hook in ("first", "second")
+    ]
+    assert guard.errors == {"first": 2, "second": 2}
+    engine.dispose()
+
+
+def test_failures_on_many_threads_are_all_counted() -> None:
+    """No number is added to by two threads: each only notes."""
+    guard, usual = Guard(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        hooked.at_once(8, lambda: [guard.note("x", Surprise()) for _ in range(2000)])
+    finally:
+        sys.setswitchinterval(usual)
+    assert guard.errors == {"x": 16_000}
+
+
+def test_a_middleware_without_a_watch_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The middlewares work where nothing is installed, also where they fail."""
+    assert poolwatch.installed() is None
+    for replacement in (web.Request, Broken()):
+        monkeypatch.setattr(web, "Request", replacement)
+        assert wsgi.ScopeMiddleware(lambda environ, start_response: [b"3"])({"PATH_INFO": "/"}, None) == [b"3"]
+
+
+class Lazy:
+    """A proxy of the application's, as frameworks make them: to ask for its class is to evaluate it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Fail: it is too early."""
+        raise Surprise(name)
+
+
+def test_install_evaluates_no_lazy_proxy() -> None:
+    """The pools that exist are looked for without running code of what else exists."""
+    lazy = [Lazy()]
+    watch = poolwatch.install(interval=60)
+    assert watch.snapshot().process.hook_errors == {}
+    watch.uninstall()
+    assert lazy

@@ -13,10 +13,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from gql import Client
+from graphql import build_schema
 from greenlet import greenlet
 from psycopg_pool import ConnectionPool
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
 import poolwatch
@@ -260,9 +263,20 @@ def test_tags_stay(watch: poolwatch.Watch, tmp_path: Path) -> None:
 
 
 def test_what_is_no_pool_is_refused() -> None:
-    """tag() wants a pool and at least one word."""
-    with pytest.raises(TypeError, match="no engine"):
-        poolwatch.tag(7, role="replica")
+    """tag() and strict() want a pool, and tag() at least one word: nobody believes in vain that strict mode is on."""
+    for wrong in (
+        7,
+        object(),
+        Session(),
+        sessionmaker(),
+        Session,
+        QueuePool,
+        Client(schema=build_schema("type Query { a: Int }")),
+    ):
+        with pytest.raises(TypeError, match=r"a \w+ is not a SQLAlchemy engine or pool, a psycopg pool or an open"):
+            poolwatch.tag(wrong, role="replica")
+        with pytest.raises(TypeError, match=r"a \w+ is not a SQLAlchemy engine or pool, a psycopg pool or an open"):
+            poolwatch.strict(wrong)
     with pytest.raises(TypeError, match="at least one word"):
         poolwatch.tag(object())
 

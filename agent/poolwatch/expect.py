@@ -11,10 +11,10 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from poolwatch.errors import LeakError
+from poolwatch.errors import ConfigError, LeakError
 from poolwatch.evidence import reach
 from poolwatch.ledger import Lease
-from poolwatch.model import Finding, Grade, grade_at_least
+from poolwatch.model import GRADES, Finding, Grade, grade_at_least
 from poolwatch.native import get_ident
 from poolwatch.senses import flow
 from poolwatch.senses.flow import Scope
@@ -139,13 +139,14 @@ class Trial:
 class expect_no_leaks:
     """Raise LeakError at the end of the block where it left connections out or opened findings.
 
-    ``grade`` is the weakest that counts; ``settle`` the seconds that what is on its way back gets. Use ``async with``
-    on an event loop, so that its tasks can go on meanwhile. An error out of the block goes its way, unjudged.
-    Installs poolwatch for the time of the block where nobody has.
+    ``grade`` is the weakest that counts (ConfigError for a word that is none); ``settle`` the seconds that what is on
+    its way back gets. Use ``async with`` on an event loop, so that its tasks can go on meanwhile. An error out of the
+    block goes its way, unjudged. Installs poolwatch for the time of the block where nobody has.
     """
 
     def __init__(self, *, grade: Grade = "probable", settle: float = SETTLE) -> None:
-        grade_at_least(grade, grade)  # raises ValueError for a word that is no grade
+        if grade not in GRADES:
+            raise ConfigError("grade", grade, "one of " + ", ".join(GRADES))
         self._grade = grade
         self._settle = settle
         self._own: Watch | None = None

@@ -9,6 +9,8 @@ from poolwatch.senses import marks
 from poolwatch.senses.marks import Marks
 from poolwatch.watch import installed
 
+_ALLOWED = "a SQLAlchemy engine or pool, a psycopg pool or an open asyncpg pool"
+
 
 def tag(pool: Any, **route: object) -> None:
     """Say what a pool is: ``tag(engine, role="replica", shard="eu")``; a checkout against the route is reported.
@@ -22,7 +24,10 @@ def tag(pool: Any, **route: object) -> None:
 
 
 def strict(pool: Any, on: bool = True) -> None:
-    """Let crossings on this pool raise CrossingError at the offending call, whatever the option ``strict`` says."""
+    """Let crossings on this pool raise CrossingError at the offending call, whatever the option ``strict`` says.
+
+    Takes what ``tag`` takes; raises TypeError for anything else.
+    """
     _marks(pool).strict = on
 
 
@@ -32,7 +37,7 @@ def _marks(subject: Any) -> Marks:
     try:
         found = marks.to_write(_soul(physical))
     except (AttributeError, TypeError):
-        raise TypeError(f"{subject!r} is no engine or open pool") from None
+        raise TypeError(f"a {type(subject).__qualname__} is not {_ALLOWED}") from None
     watch = installed()
     if watch is not None:
         watch.mark(physical, found)
@@ -40,8 +45,13 @@ def _marks(subject: Any) -> Marks:
 
 
 def _soul(physical: Any) -> Any:
-    """Give what lives as long as the pool is meant to, and can be weakly referred to."""
-    if hasattr(physical, "__dict__"):
+    """Give what lives as long as the pool is meant to, and can be weakly referred to; raises TypeError for no pool."""
+    classes = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(physical).__mro__}
+    if "asyncpg.pool.Pool" in classes:
+        return physical._queue  # the pool itself has no weak references
+    if "psycopg_pool.base.BasePool" in classes:
+        return physical
+    if "sqlalchemy.pool.base.Pool" in classes:
         dialect = vars(physical).get("_dialect")  # an engine's pools are renewed, its dialect stays
         return physical if dialect is None else dialect
-    return physical._queue  # asyncpg's pool itself has no weak references
+    raise TypeError(physical)

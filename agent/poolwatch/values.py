@@ -71,6 +71,8 @@ def names(known: Iterable[str]) -> Callable[[object], tuple[str, ...]]:
 
     def parse(value: object) -> tuple[str, ...]:
         items = value.split(",") if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+        if not all(isinstance(item, str) for item in items):
+            raise ValueError(value)
         names = tuple(item.strip() for item in items if item.strip())
         if not set(names) <= allowed:
             raise ValueError(value)

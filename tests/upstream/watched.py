@@ -34,19 +34,6 @@ def pytest_configure() -> None:
     logging.getLogger("poolwatch.findings").propagate = False
 
 
-def pytest_runtest_setup() -> None:
-    """Install again after a test that has thrown all listeners of all pools away."""
-    global _watch
-    from sqlalchemy import event
-    from sqlalchemy.pool import Pool
-
-    from poolwatch.hooks.sqlalchemy import pools
-
-    if not event.contains(Pool, "connect", pools.connect):
-        _count()
-        _watch = poolwatch.install(interval=0.02, grace=0)
-
-
 def _count() -> None:
     snapshot = _watch.snapshot()
     _watch.uninstall()

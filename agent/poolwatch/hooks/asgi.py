@@ -39,11 +39,12 @@ async def serve(app: _Call, scope: _Scope, receive: _Call, send: _Call) -> None:
 
 def _begin(scope: _Scope) -> web.Request | None:
     try:
-        if scope["type"] == "lifespan" or web.MARK in scope:
+        if scope["type"] == "lifespan" or web.MARK in scope or web.out:
             return None
         request = scope[web.MARK] = web.Request(_name, scope)
         return request
-    except Exception:  # whatever a server gives, the application gets
+    except Exception as error:  # whatever a server gives, the application gets
+        web.failed(error)
         return None
 
 

@@ -37,8 +37,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
         finally:
             del self  # as the original does: the traceback of what failed would keep the work item
             if entries is not None:
-                flow.leave(entries[0])
-                route.leave(entries[1])
+                _leave(*entries)
 
     patch(guard, _HOOK, _WorkItem, "__init__", __init__)
     patch(guard, _HOOK, _WorkItem, "run", run)
@@ -61,3 +60,11 @@ def _enter(item: Any) -> tuple[flow.Entry, route.Entry] | None:
     except Exception as error:
         _guard.failed(_HOOK, error)
         return None
+
+
+def _leave(entry: flow.Entry, course: route.Entry) -> None:
+    try:
+        flow.leave(entry)
+        route.leave(course)
+    except Exception as error:
+        _guard.failed(_HOOK, error)

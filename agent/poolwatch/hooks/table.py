@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 
 from poolwatch.guard import Guard
-from poolwatch.hooks import imports
+from poolwatch.hooks import imports, web
 from poolwatch.ledger import Ledger
 
 TABLE: tuple[tuple[str, str, str], ...] = (
@@ -26,29 +26,31 @@ TABLE: tuple[tuple[str, str, str], ...] = (
     ("opentelemetry", "opentelemetry.trace", "poolwatch.hooks.opentelemetry:install"),
 )
 """(name in the ``hooks`` option, module to wait for, installer)."""
+_WAITING = "not imported"
 
 
 def install(names: tuple[str, ...], ledger: Ledger, guard: Guard) -> dict[str, str]:
-    """Hook what is imported and wait for the rest; gives the state of each hook, which changes as imports happen."""
-    states: dict[str, str] = {}
-    for name, module, installer in TABLE:
-        if "all" not in names and name not in names:
-            states[module] = "off"
-            continue
-        states[module] = "not imported"
-        imports.when_imported(module, _runner(module, installer, ledger, guard, states))
+    """Hook what is imported and wait for the rest; gives the state of each name, which changes later."""
+    chosen = [row for row in TABLE if "all" in names or row[0] in names]
+    states = {name: "off" for name, *_ in TABLE} | {name: _WAITING for name, *_ in chosen}
+    for name, module, installer in chosen:
+        imports.when_imported(module, _runner(name, module, installer, ledger, guard, states))
     guard.add("imports", imports.forget)
+    web.install(guard)
     return states
 
 
-def _runner(module: str, installer: str, ledger: Ledger, guard: Guard, states: dict[str, str]) -> Callable[[], None]:
+def _runner(
+    name: str, module: str, installer: str, ledger: Ledger, guard: Guard, states: dict[str, str]
+) -> Callable[[], None]:
     def run() -> None:
         try:
             where, _, function = installer.partition(":")
             getattr(importlib.import_module(where), function)(ledger, guard)
-            states[module] = "hooked"
+            if states[name] == _WAITING:
+                states[name] = "hooked"  # not so where another of its modules has failed
         except Exception as error:
-            states[module] = f"failed: {type(error).__name__}: {error}"
+            states[name] = f"failed: {type(error).__name__}: {error}"
             guard.failed(module, error)
 
     return run

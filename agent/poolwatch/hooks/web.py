@@ -7,16 +7,43 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from poolwatch.guard import Guard, is_hosts
 from poolwatch.senses import flow
 from poolwatch.senses.flow import Scope
 
 MARK = "poolwatch.scope"
 """Key in an ASGI scope or WSGI environment under which its flow is; a mounted application's request is the same."""
 
+_HOOK = "web"
+_guard: Guard | None = None
+out = False
+"""True once it has failed under this watch: requests go on without a flow."""
+
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 _LONGEST_SEGMENT = 24
 _MOST_SEGMENTS = 8
 _DIGIT = re.compile(r"\d").search
+
+
+def install(guard: Guard) -> None:
+    """Have failures counted; whoever begins flows of requests works without it, too."""
+    global _guard, out
+    _guard, out = guard, False
+    guard.add(_HOOK, _leave)
+
+
+def _leave() -> None:
+    global _guard, out
+    out = _guard is not None and _guard.is_out(_HOOK)
+    _guard = None
+
+
+def failed(error: Exception) -> None:
+    """Note that a request got no flow, or did not end it. One of the host's own errors is raised again."""
+    if _guard is not None:
+        _guard.failed(_HOOK, error)
+    elif is_hosts(error):
+        raise error
 
 
 class Request(Scope):
@@ -51,13 +78,16 @@ class Request(Scope):
 
     def end(self, *, here: bool = True) -> None:
         """End the request; let go of what the name is read from. ``here`` is false in a finalizer."""
-        if self.took:  # else nobody will ever ask
-            self._name = self.name
-        self._named = self._asked = None
-        if not self.ended:
-            self.ended = monotonic()
-        if here:
-            flow.leave(self._entry)
+        try:
+            if self.took:  # else nobody will ever ask
+                self._name = self.name
+            self._named = self._asked = None
+            if not self.ended:
+                self.ended = monotonic()
+            if here:
+                flow.leave(self._entry)
+        except Exception as error:
+            failed(error)
 
 
 def _method_and_route(asked: tuple[str, str]) -> str:

@@ -77,11 +77,12 @@ class _Body:
 
 def _begin(environ: _Environ) -> web.Request | None:
     try:
-        if web.MARK in environ:
+        if web.MARK in environ or web.out:
             return None
         request = environ[web.MARK] = web.Request(_name, environ)
         return request
-    except Exception:  # whatever a server gives, the application gets
+    except Exception as error:  # whatever a server gives, the application gets
+        web.failed(error)
         return None
 
 

@@ -111,7 +111,7 @@ def _where(line: Line) -> str:
 
 def _event(ledger: Ledger, lease: Lease, victim: Actor, me: Actor, what: str) -> Event:
     taken = (lease.stack or lease.site.sample) if victim is lease.owner else ()
-    stack = taken or whereabouts.stack_of(victim, 16)
+    stack = taken or whereabouts.stack_of(victim, ledger.stack_depth)
     event = Event("transport", lease.conn.pool, lease, (victim, stack), (me, ledger.here(1)))
     event.detail = what
     return event

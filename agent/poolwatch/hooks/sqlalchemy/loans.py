@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.pool import Pool as SQLAlchemyPool
 from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 
 from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard, is_hosts
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.pools import drop, unseen
-from poolwatch.hooks.sqlalchemy.remedies import replace_inherited
+from poolwatch.hooks.sqlalchemy.remedies import drop_inherited
 from poolwatch.ledger import Conn, Ledger, crossing
 
 _CHECKOUT = "sqlalchemy.checkout"
@@ -32,8 +30,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
     patch(guard, _CHECKOUT, _ConnectionFairy, "_checkout", staticmethod(_checkout(lend)))
     patch(guard, _CHECKIN, _ConnectionRecord, "checkin", _checkin(_ConnectionRecord.checkin))
     if ledger.protect_fork:
-        event.listen(SQLAlchemyPool, "checkout", replace)
-        guard.add(_CHECKOUT, lambda: event.remove(SQLAlchemyPool, "checkout", replace))
+        patch(guard, _CHECKOUT, _ConnectionRecord, "get_connection", _replace(_ConnectionRecord.get_connection))
 
 
 def _checkout(original: Any) -> Any:
@@ -92,8 +89,15 @@ def _give_back_after_all(record: Any) -> None:
         _ledger.give_back(conn, conn.lease)
 
 
-def replace(dbapi_connection: Any, connection_record: Any, connection_proxy: Any) -> None:
-    """Have an inherited connection replaced before anybody gets it; raises DisconnectionError."""
-    conn = _conns.get(id(connection_record))
-    if conn is not None and conn.foreign:
-        replace_inherited(_ledger, connection_record, connection_proxy)
+def _replace(original: Any) -> Any:
+    def get_connection(self: Any) -> Any:
+        """Have an inherited connection replaced before anybody gets it."""
+        try:
+            conn = _conns.get(id(self))
+            if conn is not None and conn.foreign and self.dbapi_connection is not None:
+                drop_inherited(_ledger, self)
+        except Exception as error:
+            _guard.failed(_CHECKOUT, error)
+        return original(self)
+
+    return get_connection

@@ -1,19 +1,23 @@
-"""Physical connections by pool events. Each listener is on the class Pool, so it reaches every engine."""
+"""Physical connections: what opens, detaches and closes them is wrapped, for every engine.
+
+No listener is used: putting one in or out changes a list that other threads may be going through just then, which is an
+error in the application.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from types import CodeType
 from typing import Any
 
-from sqlalchemy import event
 from sqlalchemy.pool import Pool as SQLAlchemyPool
+from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 
 from poolwatch.guard import Guard
+from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.engines import home_of
 from poolwatch.hooks.sqlalchemy.remedies import give_back
 from poolwatch.ledger import Conn, Lease, Ledger
+from poolwatch.ledger.connecting import Connecting
 from poolwatch.senses import sockets
 from poolwatch.senses.actor import current_loop
 
@@ -22,31 +26,59 @@ _guard: Guard
 _conns: dict[int, Conn]
 
 
-def connect(dbapi_connection: Any, connection_record: Any) -> None:
-    """Begin a physical connection."""
+def install(ledger: Ledger, guard: Guard) -> None:
+    """See the connections of every pool, also where the application has its own ``creator``."""
+    global _ledger, _guard, _conns
+    _ledger, _guard, _conns = ledger, guard, ledger.conns
+    ledger.closers["sqlalchemy"] = give_back
+    for cls, name, event, wrapper in _WRAPPERS:
+        patch(guard, "sqlalchemy." + event, cls, name, wrapper(getattr(cls, name)))
+
+
+def _connect(original: Any) -> Any:
+    ledger = _ledger
+
+    def connect(self: Any) -> Any:
+        with Connecting(ledger):
+            original(self)
+        try:
+            conn = unseen(self)
+            _ledger.opened.append((conn.pool, max(0.0, time.time() - self.starttime)))
+        except Exception as error:
+            _guard.failed("sqlalchemy.connect", error)
+
+    return connect
+
+
+def _close(original: Any) -> Any:
+    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            conn = _conns.get(id(self))
+            if conn is not None:
+                conn.open = False  # a lease on it ends at checkin
+                if conn.lease is None:
+                    drop(self, conn)
+        except Exception as error:
+            _guard.failed("sqlalchemy.close", error)
+        return original(self, *args, **kwargs)
+
+    return close
+
+
+def _detach(original: Any) -> Any:
+    def detach(self: Any) -> None:
+        record = self._connection_record
+        original(self)
+        if record is not None:
+            _detached(record, self.dbapi_connection)
+
+    return detach
+
+
+def _detached(record: Any, connection: Any) -> None:
+    """Take a lease out of the pool's numbers; it ends when its connection is closed."""
     try:
-        conn = unseen(connection_record)
-        _ledger.opened.append((conn.pool, max(0.0, time.time() - connection_record.starttime)))
-    except Exception as error:
-        _guard.failed("sqlalchemy.connect", error)
-
-
-def close(dbapi_connection: Any, connection_record: Any) -> None:
-    """End a physical connection; a lease on it ends at checkin."""
-    try:
-        conn = _conns.get(id(connection_record))
-        if conn is not None:
-            conn.open = False
-            if conn.lease is None:
-                drop(connection_record, conn)
-    except Exception as error:
-        _guard.failed("sqlalchemy.close", error)
-
-
-def detach(dbapi_connection: Any, connection_record: Any) -> None:
-    """Take a lease out of the pool's numbers; it ends at ``close_detached``."""
-    try:
-        conn = _conns.pop(id(connection_record), None)
+        conn = _conns.pop(id(record), None)
         if conn is None or conn.lease is None:
             return
         lease = conn.lease
@@ -54,19 +86,30 @@ def detach(dbapi_connection: Any, connection_record: Any) -> None:
             _end(lease)
         else:
             lease.own().detached = True
-            _ledger.detached[id(dbapi_connection)] = lease
+            _ledger.detached[id(connection)] = lease
     except Exception as error:
         _guard.failed("sqlalchemy.detach", error)
 
 
-def close_detached(dbapi_connection: Any) -> None:
-    """End a detached lease."""
-    try:
-        lease = _ledger.detached.pop(id(dbapi_connection), None)
-        if lease is not None:
-            _end(lease)
-    except Exception as error:
-        _guard.failed("sqlalchemy.close_detached", error)
+def _close_detached(original: Any) -> Any:
+    def _close_connection(self: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            lease = _ledger.detached.pop(id(connection), None)
+            if lease is not None:
+                _end(lease)
+        except Exception as error:
+            _guard.failed("sqlalchemy.close_detached", error)
+        return original(self, connection, *args, **kwargs)
+
+    return _close_connection
+
+
+_WRAPPERS = (
+    (_ConnectionRecord, "_ConnectionRecord__connect", "connect", _connect),
+    (_ConnectionRecord, "_ConnectionRecord__close", "close", _close),
+    (_ConnectionFairy, "detach", "detach", _detach),
+    (SQLAlchemyPool, "_close_connection", "close_detached", _close_detached),
+)
 
 
 def drop(record: Any, conn: Conn) -> None:
@@ -92,37 +135,3 @@ def unseen(record: Any) -> Conn:
     conn = _conns[id(record)] = Conn(home.pool, home.serial, loop)
     conn.socket = sockets.of_connection(record.driver_connection)
     return conn
-
-
-_LISTENERS = (connect, close, detach, close_detached)
-
-
-def install(ledger: Ledger, guard: Guard) -> None:
-    """Listen to the connections of every pool."""
-    global _ledger, _guard, _conns
-    _ledger, _guard, _conns = ledger, guard, ledger.conns
-    ledger.closers["sqlalchemy"] = give_back
-    for listener in _LISTENERS:
-        name = listener.__name__
-        event.listen(SQLAlchemyPool, name, listener)
-        guard.add("sqlalchemy." + name, _remover(name, listener, listener.__code__), _silencer(listener))
-
-
-def _remover(name: str, listener: Any, code: CodeType) -> Callable[[], None]:
-    def remove() -> None:
-        listener.__code__ = code
-        event.remove(SQLAlchemyPool, name, listener)
-
-    return remove
-
-
-def _silencer(listener: Any) -> Callable[[], None]:
-    # removing it would change a deque that other threads may be iterating over: an error in the application
-    def silence() -> None:
-        listener.__code__ = _nothing.__code__
-
-    return silence
-
-
-def _nothing(*arguments: Any) -> None:
-    """Stand in for a listener that failed."""

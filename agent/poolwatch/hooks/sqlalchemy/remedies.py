@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, NoReturn
-
-from sqlalchemy.exc import DisconnectionError
+from typing import Any
 
 from poolwatch.ledger import Ledger
 
@@ -23,9 +21,8 @@ def give_back(fairy: Any) -> Coroutine[Any, Any, object] | None:
     return None
 
 
-def replace_inherited(ledger: Ledger, record: Any, fairy: Any) -> NoReturn:
-    """Make SQLAlchemy connect anew, as its documentation does in a forked child; raises DisconnectionError."""
+def drop_inherited(ledger: Ledger, record: Any) -> None:
+    """Let go of a connection that was opened before a fork and is the parent's: SQLAlchemy will connect anew."""
     _inherited.append(record.dbapi_connection)
-    record.dbapi_connection = fairy.dbapi_connection = None
+    record.dbapi_connection = None
     ledger.remedied.append("protect_fork")
-    raise DisconnectionError("the connection was opened before a fork and belongs to the parent process")

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from poolwatch.errors import CrossingError
@@ -25,6 +24,7 @@ from poolwatch.senses.actor import Actor, current
 _HOOK = "sqlalchemy.session"
 _SESSION_METHODS = ("_execute_internal", "_flush", "_close_impl")
 _TRANSACTION_METHODS = ("commit", "rollback")
+_PROVISION = "_connection_for_bind"
 _ledger: Ledger
 _guard: Guard
 _inside: dict[int, Actor] = {}
@@ -34,15 +34,25 @@ def install(ledger: Ledger, guard: Guard) -> None:
     """See which lease a Session works on and who is inside it."""
     global _ledger, _guard
     _ledger, _guard = ledger, guard
-    event.listen(Session, "after_begin", after_begin)
-    guard.add(_HOOK, lambda: event.remove(Session, "after_begin", after_begin))
+    patch(guard, _HOOK, SessionTransaction, _PROVISION, _provisioned(getattr(SessionTransaction, _PROVISION)))
     for name in _SESSION_METHODS:
         patch(guard, _HOOK, Session, name, _watched(getattr(Session, name), False))
     for name in _TRANSACTION_METHODS:
         patch(guard, _HOOK, SessionTransaction, name, _watched(getattr(SessionTransaction, name), True))
 
 
-def after_begin(session: Any, transaction: Any, connection: Any) -> None:
+def _provisioned(original: Any) -> Any:
+    def _connection_for_bind(self: Any, bind: Any, *args: Any, **kwargs: Any) -> Any:
+        had = len(self._connections)
+        connection = original(self, bind, *args, **kwargs)
+        if len(self._connections) != had:
+            _note(self.session, connection)
+        return connection
+
+    return _connection_for_bind
+
+
+def _note(session: Any, connection: Any) -> None:
     """Note on the lease that a Session holds it."""
     try:
         lease = lease_of(connection._dbapi_connection)

@@ -26,11 +26,15 @@ def install(ledger: Ledger, guard: Guard) -> None:
     original = QueuePool._do_get
 
     def _do_get(self: Any) -> Any:
-        if -1 < self._max_overflow <= self._overflow:
-            queue = self._pool
-            if not queue.queue if type(queue) is Queue else queue.empty():  # SQLAlchemy's own without its lock
-                return _wait(self)
-        return original(self)
+        try:
+            waits = -1 < self._max_overflow <= self._overflow
+            if waits:
+                queue = self._pool
+                waits = not queue.queue if type(queue) is Queue else queue.empty()  # SQLAlchemy's own without its lock
+        except AttributeError as error:  # a version that calls it otherwise
+            guard.failed(_HOOK, error)
+            waits = False
+        return _wait(self) if waits else original(self)
 
     def _wait(pool: Any) -> Any:
         wait = _begin(ledger, guard, pool)
