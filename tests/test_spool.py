@@ -74,16 +74,6 @@ def test_full_disk(tmp_path: Path) -> None:
         os.system(f"umount {tmp_path}")
 
 
-def test_flood_of_leases_is_bounded(tmp_path: Path) -> None:
-    """Of very many leases the oldest are written; the rest is counted."""
-    writer = spool.Spool(str(tmp_path))
-    writer.write(report(leases=tuple(lease(id=n, age_seconds=float(n)) for n in range(spool.MAX_LEASES + 50))))
-    (read,) = spool.read_all(str(tmp_path))
-    assert len(read["leases"]) == spool.MAX_LEASES
-    assert min(one["age_seconds"] for one in read["leases"]) == 50
-    assert writer.dropped == 50
-
-
 HOSTILE: dict[str, bytes] = {
     "empty": b"",
     "half": json.dumps(report(finding())).encode()[:-40],
@@ -170,6 +160,14 @@ def test_process_that_died_holding() -> None:
     covered = report(finding(), leases=(lease(),), pid=2**22 + 1, ended=None)
     assert len(ended.with_ended(covered)["findings"]) == 1
     assert ended.with_ended(report(leases=(lease(),)))["findings"] == []
+
+
+def test_process_that_died_at_work() -> None:
+    """A lease that was as young at the last report as those its line returns is not called held; an older one is."""
+    usual = 3.0 / 7
+    for age, found in ((1.9 * usual, []), (2.1 * usual, ["leak.process_ended"])):
+        dead = report(leases=(lease(age_seconds=age),), pid=2**22 + 1, ended=None)
+        assert [item["kind"] for item in ended.with_ended(dead)["findings"]] == found
 
 
 def test_living_process_holds_rightly() -> None:

@@ -12,12 +12,14 @@ have shut down (uvicorn does on SIGTERM).
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import sys
-from collections.abc import Callable
-from functools import partial
-from typing import NoReturn, Protocol
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
+from typing import Any, NoReturn, Protocol
 
 
 class Watched(Protocol):
@@ -38,59 +40,74 @@ class Watched(Protocol):
     def at_end(self) -> None:
         """Do what is to be done last."""
 
+    def holds(self) -> bool:
+        """Tell whether connections are out."""
+
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """Signals that end a process which does not handle them."""
+_OLDEST = 2
+"""The generation whose collection is that of all."""
 _watched: Watched | None = None
 _registered = False
-_exit: Callable[[int], NoReturn] | None = None
-_raise: Callable[[int], None] | None = None
-_fork: Callable[[], int] | None = None
-_followed_fork: Callable[[], int] | None = None
+_last_collection: Callable[[], object] = list
+_wrapped: list[tuple[Any, str, Any, Any]] = []
+"""Module, name, what was there before and what is there now."""
 
 
 def follow(watched: Watched) -> None:
     """Tell ``watched`` of forks and of the end of the process, until ``unfollow``."""
-    global _watched, _registered, _exit, _raise, _fork, _followed_fork
+    global _watched, _registered, _last_collection
     _watched = watched
     if not _registered and hasattr(os, "register_at_fork"):
         _registered = True
         os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
     atexit.register(_at_end)
-    _exit = os._exit
-    setattr(os, "_exit", _exit_at_once)  # noqa: B010
-    _raise, signal.raise_signal = signal.raise_signal, _raise_signal
+    atexit.register(_last_collection := _collecting())
+    _wrap(os, "_exit", _exiting)
+    _wrap(signal, "raise_signal", _raising)
     if sys.version_info >= (3, 12) and hasattr(os, "fork"):
-        _fork = os.fork
-        os.fork = _followed_fork = _following(_fork)
+        _wrap(os, "fork", _following)
 
 
 def unfollow() -> None:
-    """Leave ``atexit``, ``os._exit``, ``signal.raise_signal`` and ``os.fork`` as they were."""
+    """Leave ``atexit``, ``os._exit``, ``signal.raise_signal`` and ``os.fork`` as they were.
+
+    What somebody has wrapped meanwhile stays underneath, and only passes on.
+    """
     global _watched
     _watched = None
     atexit.unregister(_at_end)
-    if _exit is not None and os._exit is _exit_at_once:
-        setattr(os, "_exit", _exit)  # noqa: B010
-    if _raise is not None and signal.raise_signal is _raise_signal:
-        signal.raise_signal = _raise
-    if _fork is not None and os.fork is _followed_fork:
-        os.fork = _fork
+    atexit.unregister(_last_collection)
+    while _wrapped:
+        module, name, before, now = _wrapped.pop()
+        if getattr(module, name) is now:
+            setattr(module, name, before)
 
 
-def _exit_at_once(status: int) -> NoReturn:
-    """Exit to the system with specified status, without normal exit processing."""
-    _at_end()
-    assert _exit is not None
-    _exit(status)
+def _wrap(module: Any, name: str, wrapping: Callable[[Any], Any]) -> None:
+    before = getattr(module, name)
+    setattr(module, name, now := wrapping(before))
+    _wrapped.append((module, name, before, now))
 
 
-def _raise_signal(signalnum: int, /) -> None:
-    """Send a signal to the calling process."""
-    if signalnum in _ENDING and signal.getsignal(signalnum) is signal.SIG_DFL:
+def _exiting(leave: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
+    @wraps(leave)
+    def _exit(status: int) -> NoReturn:
         _at_end()
-    assert _raise is not None
-    _raise(signalnum)
+        leave(status)
+
+    return _exit
+
+
+def _raising(send: Callable[[int], None]) -> Callable[[int], None]:
+    @wraps(send)
+    def raise_signal(signalnum: int, /) -> None:
+        if signalnum in _ENDING and signal.getsignal(signalnum) is signal.SIG_DFL:
+            _at_end()
+        send(signalnum)
+
+    return raise_signal
 
 
 def _following(fork: Callable[[], int]) -> Callable[[], int]:
@@ -117,6 +134,24 @@ def _in_parent() -> None:
 
 def _in_child() -> None:
     _tell("after_fork_in_child")
+
+
+def _collecting() -> Callable[[], object]:
+    """Give what collects at the exit what nobody holds any more, so that it is told as dropped.
+
+    The interpreter does so next, in the same thread, where collecting is on. All in C: warnings of finalizers name no
+    line of ours, as they would not without us.
+    """
+    exhausted: deque[int] = deque(maxlen=0)
+    return partial(exhausted.extend, map(gc.collect, _generations()))
+
+
+def _generations() -> Iterator[int]:
+    try:
+        if gc.isenabled() and _watched is not None and _watched.holds():
+            yield _OLDEST
+    except Exception:  # nothing of ours may stop an exit
+        return
 
 
 def _at_end() -> None:

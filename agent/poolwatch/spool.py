@@ -6,7 +6,6 @@ Imported in every hooked process, so only light parts of the standard library co
 
 from __future__ import annotations
 
-import heapq
 import json
 import os
 import stat
@@ -20,6 +19,8 @@ MAX_BYTES = 32 * 1024 * 1024
 """A larger file is not read."""
 MAX_LEASES = 1000
 """Leases written; the youngest beyond are left out, so that a flood of leases costs no flood of bytes."""
+INTERVALS_BETWEEN_WRITES = 4
+"""At which mere numbers are written, and the heartbeat; what is out and what was found is written at once."""
 NOTE_SUFFIX = ".note"
 
 _VOLATILE = ("seen_at", "watcher_cpu_seconds")
@@ -29,13 +30,12 @@ _VOLATILE = ("seen_at", "watcher_cpu_seconds")
 class Spool:
     """Keeps this process's file in ``directory`` up to date; follows a fork by itself.
 
-    Nothing it meets on the disk is raised: ``errors`` counts writes that failed, ``dropped`` leases left out.
+    Nothing it meets on the disk is raised: ``errors`` counts writes that failed.
     """
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.errors = 0
-        self.dropped = 0
         self._last: Json | None = None
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -47,7 +47,6 @@ class Spool:
 
         The time of the file is the heartbeat: it is set anew also where nothing has changed.
         """
-        report = self._bounded(report)
         essence = _essence(report)
         path = os.path.join(self.directory, file_name(report))
         if essence == self._last and _beat(path):
@@ -59,13 +58,6 @@ class Spool:
             return False
         self._last = essence
         return True
-
-    def _bounded(self, report: Json) -> Json:
-        leases = report["leases"]
-        if len(leases) <= MAX_LEASES:
-            return report
-        self.dropped += len(leases) - MAX_LEASES
-        return {**report, "leases": heapq.nlargest(MAX_LEASES, leases, key=lambda lease: lease["age_seconds"])}
 
 
 def _essence(report: Json) -> Json:

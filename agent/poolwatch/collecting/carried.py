@@ -11,10 +11,9 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Any
 
-from poolwatch import spool
+from poolwatch import __version__, spool
 from poolwatch.collecting import standing, sums
 from poolwatch.errors import ReportError
 from poolwatch.model import REPORT_VERSION, Json
@@ -141,7 +140,7 @@ def _strings(value: Any) -> set[str]:
 def _nobody() -> Json:
     process = {
         "pid": 0, "ppid": 0, "argv": ["(processes that ended)"], "started_at": 0.0, "ended_at": 0.0, "exit": None,
-        "versions": {"poolwatch": metadata.version("poolwatch"), "python": platform.python_version()},
+        "versions": {"poolwatch": __version__, "python": platform.python_version()},
         "hooks": {}, "hook_errors": {}, "dropped": {}, "remedies": {}, "watcher_cpu_seconds": 0.0,
         "processes_ended": 0,
     }  # fmt: skip

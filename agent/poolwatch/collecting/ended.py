@@ -27,8 +27,9 @@ def died(report: Json) -> Json:
 def _findings(report: Json, process: Json) -> Iterable[Json]:
     covered = {_place(finding) for finding in report["findings"] if _covers(finding)}
     groups: dict[object, list[Json]] = {}
+    usual = _usual_holds(report)
     for lease in report["leases"]:
-        if _place(lease) not in covered:
+        if _place(lease) not in covered and not _may_be_back(lease, usual, process):
             groups.setdefault(_place(lease), []).append(lease)
     return (_finding(leases, report, process, number) for number, leases in enumerate(groups.values(), 1))
 
@@ -38,7 +39,19 @@ def _place(thing: Json) -> object:
 
 
 def _covers(finding: Json) -> bool:
-    return bool(finding["state"] == "open" and finding["kind"].startswith("leak."))
+    return bool(finding["state"] == "open" and finding["kind"].startswith(("leak.", "crossing.process")))
+
+
+def _usual_holds(report: Json) -> dict[object, float]:
+    """Give for each line that has returned leases the seconds it held them, on average."""
+    sites = [site for site in report.get("sites", ()) if site["site"] is not None and site["checkouts_total"]]
+    return {_place(site): site["use_seconds_total"] / site["checkouts_total"] for site in sites}
+
+
+def _may_be_back(lease: Json, usual: dict[object, float], process: Json) -> bool:
+    """Tell whether a lease was as young at the last report as those that its line returns: it may be back as well."""
+    hold = usual.get(_place(lease))
+    return hold is not None and lease["age_seconds"] <= max(2 * hold, process.get("interval", 0.0))
 
 
 def _finding(leases: list[Json], report: Json, process: Json, number: int) -> Json:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from poolwatch.model import Json
+from poolwatch.spool import INTERVALS_BETWEEN_WRITES
 
 _LEAST = 10.0
 _WRITES = 3
-_INTERVALS_BETWEEN_WRITES = 4
 _MOST_THREADS = 32
 
 
 def patience(process: Json) -> float:
     """Give the seconds after which a process of a report is called silent, by its own interval."""
-    between = _INTERVALS_BETWEEN_WRITES * process.get("interval", 0.0)
+    between = INTERVALS_BETWEEN_WRITES * process.get("interval", 0.0)
     return max(_LEAST, float(_WRITES * between))
 
 

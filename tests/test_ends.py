@@ -1,0 +1,104 @@
+"""Ends of a process: whatever way it goes, it goes at once, and what was known is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.launcher import kinds, poolwatch, reported, script
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+def status(program: str, folder: Path) -> int:
+    """Run a program; gives its exit status, or fails where it hangs."""
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    return subprocess.run(command, cwd=folder, capture_output=True, timeout=30).returncode
+
+
+def test_exit_in_a_signal_handler_that_interrupts_a_look(tmp_path: Path) -> None:
+    """``os._exit`` in a handler does not wait for ever for the look that the handler has interrupted."""
+    program = """
+    import os, signal, poolwatch
+    watch = poolwatch.install(interval=60)
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(5))
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    look = watch._watcher._looks.look
+    def slow(final):
+        while not final:
+            pass
+        return look(final)
+    watch._watcher._looks.look = slow
+    watch.findings()
+    """
+    assert status(program, tmp_path) == 5
+
+
+def test_exit_wrapped_by_somebody_between_two_watches(tmp_path: Path) -> None:
+    """Somebody who wraps ``os._exit`` while poolwatch is in stays in, and the next watch calls nobody twice."""
+    program = """
+    import os, signal, poolwatch
+    calls = []
+    def wrapped(call):
+        return lambda number: (calls.append(number), call(number))
+    watch = poolwatch.install()
+    os._exit, signal.raise_signal = wrapped(os._exit), wrapped(signal.raise_signal)
+    watch.uninstall()
+    poolwatch.install()
+    signal.signal(signal.SIGUSR1, lambda *_: calls.append("handled"))
+    signal.raise_signal(signal.SIGUSR1)
+    os._exit(7 if calls == [signal.SIGUSR1, "handled"] else 1)
+    """
+    assert status(program, tmp_path) == 7
+
+
+WORKERS = """
+import multiprocessing
+from sqlalchemy import create_engine, text
+engine = create_engine("sqlite:///shop.db", pool_size=3)
+def read(number):
+    for _ in range(100):
+        with engine.connect() as connection:
+            answer = connection.scalar(text("select :number"), {"number": number})
+    return answer
+def work():
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pool.map(read, range(20))
+"""
+
+
+def test_crossing_in_workers_that_are_killed(tmp_path: Path) -> None:
+    """Workers that use the parent's connection and are killed milliseconds later have told of it by then."""
+    program = script(tmp_path, WORKERS + "with engine.connect():\n    pass\nprint(sum(work()))\n")
+    done = poolwatch("run", "--report", "r.json", "--", sys.executable, program, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "190\n")
+    assert kinds(reported(tmp_path / "r.json")) == ["crossing.process"]
+
+
+def test_workers_killed_after_their_work(tmp_path: Path) -> None:
+    """Workers with connections of their own, all of them returned, are killed: no finding, whatever was out lately."""
+    program = script(tmp_path, WORKERS + "for _ in range(3):\n    print(sum(work()))\n")
+    done = poolwatch("run", "--report", "r.json", "--interval", "0.01", "--", sys.executable, program, cwd=tmp_path)
+    assert done.returncode == 0
+    assert kinds(reported(tmp_path / "r.json")) == []
+
+
+DROPPED = """
+from sqlalchemy import create_engine, text
+engine = create_engine("sqlite://")
+def count():
+    connection = engine.connect()
+    return connection.scalar(text("select 1"))
+print(count())
+"""
+
+
+def test_dropped_in_the_last_moment(tmp_path: Path) -> None:
+    """What was dropped in a cycle, just before the program ended, is told as dropped: nobody held it any more."""
+    poolwatch("run", "--report", "r.json", "--", sys.executable, script(tmp_path, DROPPED), cwd=tmp_path)
+    assert kinds(reported(tmp_path / "r.json")) == ["leak.collected"]
