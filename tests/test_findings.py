@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from poolwatch.findings import Findings
 from poolwatch.model import Finding, Grade, Site
 
@@ -63,6 +65,23 @@ def test_return_resolves() -> None:
     assert (change, resolved.state, resolved.resolution) == ("resolved", "resolved", "returned after 73 s")
     found.update(4.0, [finding("leak.overdue", 3)], {})
     assert [f.state for f in found.all()] == ["open", "resolved"]
+
+
+def test_text_and_evidence_are_about_the_same_lease() -> None:
+    """Of several leases of one line one is described, until it is back; then another."""
+
+    def held(lease: int, now: float) -> Finding:
+        place = f"app.held[{lease}]"
+        one = replace(finding("leak.overdue", lease), summary=f"held for {now} s by {place}")
+        return replace(one, retained_by=(place,), lease={"age_seconds": now})
+
+    found = book()
+    for now, out in ((1.0, (1, 2, 3)), (2.0, (1, 2, 3)), (3.0, (2, 3)), (4.0, (3, 2))):
+        found.update(now, [held(lease, now) for lease in out], {1: 2.5})
+        (only,) = found.all()
+        assert only.summary == f"held for {only.lease['age_seconds']} s by {only.retained_by[0]}"
+    assert only.retained_by != ("app.held[1]",)
+    assert (only.lease["age_seconds"], only.count) == (4.0, 3)
 
 
 def test_what_happened_stays_open_until_it_is_quiet() -> None:

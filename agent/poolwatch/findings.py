@@ -31,6 +31,8 @@ _WEAKER = {
 class _Entry:
     finding: Finding
     subjects: set[int] = field(default_factory=set)
+    about: frozenset[int] = frozenset()
+    """Those of ``subjects`` that the finding's text and evidence are about; empty once they are back."""
 
 
 class Findings:
@@ -99,16 +101,15 @@ class Findings:
         entry.subjects |= found.subjects
         self.totals[found.kind, found.grade, found.pool] += fresh
         stronger = GRADES.index(found.grade) < GRADES.index(old.grade)
+        if stronger or (found.subjects and not entry.about):
+            entry.about = found.subjects
+            old = replace(old, summary=found.summary, owners=found.owners, lease={}, retained_by=found.retained_by)
+        if found.one_per_pool or entry.about & found.subjects:
+            old = replace(old, summary=found.summary, lease={**old.lease, **found.lease})
+        grade = found.grade if stronger else old.grade
+        entry.finding = replace(old, count=old.count + fresh, last_seen=now, grade=grade)
         if not fresh and not stronger:
-            entry.finding = replace(old, last_seen=now, lease={**old.lease, **found.lease}, summary=found.summary)
             return []
-        entry.finding = replace(
-            old,
-            count=old.count + fresh,
-            last_seen=now,
-            grade=found.grade if stronger else old.grade,
-            summary=found.summary if stronger else old.summary,
-        )
         return [("stronger" if stronger else "repeated", entry.finding)]
 
     def _take_resolved(self, now: float, found: Finding) -> list[Change]:
@@ -118,22 +119,28 @@ class Findings:
                 self._closed[at] = replace(old, count=old.count + 1, last_seen=now)
                 self.totals[found.kind, found.grade, found.pool] += 1
                 return [("repeated", self._closed[at])]
-        before = self._entries.pop(found.key, None)
-        opened = self._open(now, found)
-        if opened:
-            self._closed.append(self._entries.pop(found.key).finding)
-        if before is not None:
-            self._entries[found.key] = before
-        return opened
+        finding = self._new(now, found)
+        if finding is None:
+            return []
+        self._closed.append(finding)
+        return [("opened", finding)]
 
     def _open(self, now: float, found: Finding) -> list[Change]:
+        finding = self._new(now, found)
+        if finding is None:
+            return []
+        self._entries[found.key] = _Entry(finding, set(found.subjects), found.subjects)
+        return [("opened", finding)]
+
+    def _new(self, now: float, found: Finding) -> Finding | None:
+        """Number and count what is seen for the first time; None where there is no room for it."""
         if len(self._entries) + len(self._closed) >= self._max and not self._make_room():
             self.dropped += 1
-            return []
+            return None
         self._number += 1
         count = max(1, len(found.subjects)) if not found.one_per_pool else 1
         self.totals[found.kind, found.grade, found.pool] += count
-        finding = replace(
+        return replace(
             found,
             id=f"{os.getpid()}-{self._number}",
             pid=os.getpid(),
@@ -141,8 +148,6 @@ class Findings:
             last_seen=now,
             count=count,
         )
-        self._entries[found.key] = _Entry(finding, set(found.subjects))
-        return [("opened", finding)]
 
     def _make_room(self) -> bool:
         if not self._closed:
@@ -185,6 +190,7 @@ class Findings:
         if finding.kind.startswith(_RETURNABLE):
             gone = entry.subjects - present
             entry.subjects &= present
+            entry.about &= present
             if entry.subjects:
                 return []
             ages = [returned[subject] for subject in gone if subject in returned]
