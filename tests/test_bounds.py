@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread, Timer
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 
 import poolwatch
 
@@ -32,6 +33,50 @@ def test_sites_beyond_the_limit_share_one_entry(tmp_path: Path) -> None:
         assert sorted(site["checkouts_total"] for site in sites) == [20, 20, 20, 100]
         assert max(len(conn.sums) for conn in watch.ledger.conns.values()) == 4
         assert watch.report()["processes"][0]["dropped"]["sites"] > 0
+        engine.dispose()
+    finally:
+        watch.uninstall()
+
+
+def test_a_full_queue_is_counted(tmp_path: Path) -> None:
+    """Where more crossings happen between two looks than the queue has room for, the report says so."""
+    watch = poolwatch.install(interval=60)
+    try:
+        engine = create_engine(f"sqlite:///{tmp_path}/shop.db")
+        poolwatch.tag(engine, role="primary")
+        with poolwatch.connected_to(role="replica"):
+            for _ in range(1100):
+                engine.connect().close()
+        watch.findings()
+        assert watch.report()["processes"][0]["dropped"] == {"events": 1}
+        engine.dispose()
+    finally:
+        watch.uninstall()
+
+
+def test_no_stack_is_deeper_than_asked(tmp_path: Path) -> None:
+    """``stack_depth`` holds for every stack of a finding, of whatever thread."""
+    watch = poolwatch.install(interval=60, stack_depth=2)
+    try:
+        engine = create_engine(f"sqlite:///{tmp_path}/shop.db", connect_args={"check_same_thread": False})
+        inside, over = Event(), Event()
+
+        def pause() -> bool:
+            inside.set()
+            return over.wait(10)
+
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            driver.create_function("pause", 0, pause)
+            worker = Thread(target=lambda: connection.execute(text("select pause()")))
+            worker.start()
+            inside.wait(10)
+            Timer(0.1, over.set).start()
+            connection.execute(text("select 1"))
+            worker.join()
+        (finding,) = [found for found in watch.findings() if found.kind == "crossing.concurrent"]
+        assert {len(stack) for stack in finding.stacks.values()} == {0, 2}
         engine.dispose()
     finally:
         watch.uninstall()

@@ -36,6 +36,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def watch(request: pytest.FixtureRequest) -> Iterator[poolwatch.Watch]:
     """Watch this process for one test; the parameter are options."""
+    gc.collect()  # what is left of earlier tests would be seen
     watch = poolwatch.install(interval=0.05, **getattr(request, "param", {}))
     yield watch
     watch.uninstall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import subprocess
@@ -60,6 +61,7 @@ class Looks:
 @pytest.fixture
 def watch() -> Iterator[poolwatch.Watch]:
     """Install with a watcher that does not look by itself while a test lasts."""
+    gc.collect()  # what is left of earlier tests would be seen
     installed = poolwatch.install(interval=60)
     try:
         yield installed
@@ -163,7 +165,7 @@ def test_what_is_said(watch: poolwatch.Watch, postgres: Server) -> None:
     """The watcher's own look gives one finding with the sockets, and resolves it when they are closed."""
     engine = create_engine(postgres.url("psycopg"))
     engine.connect().close()
-    looks = watch._watcher._sockets
+    looks = watch._watcher._looks._sockets
     with closing(raw(postgres)) as connection:
         for now in (1e9, 2e9, 3e9):
             looks.look(watch.ledger, now)
@@ -313,8 +315,8 @@ if os.fork() == 0:
         connection.execute(text("select 1"))
         own = psycopg.connect(os.environ["POSTGRES_URL"])
         for now in (1e9, 2e9, 3e9):
-            watch._watcher._sockets.look(watch.ledger, now)
-        found = watch._watcher._sockets.suspects
+            watch._watcher._looks._sockets.look(watch.ledger, now)
+        found = watch._watcher._looks._sockets.suspects
         print([s.fd for s in found] == [own.fileno()], len(watch.snapshot().pools[0].sockets), flush=True)
         own.close()
     os._exit(0)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from poolwatch.watch import Watch, install, installed
 
 __version__ = "0.1.0"
+pytest_plugins = ("poolwatch.pytest_plugin",)
+"""What ``pytest -p poolwatch`` loads, also where pytest loads no plugins by itself."""
 __all__ = [
     "Config",
     "ConfigError",

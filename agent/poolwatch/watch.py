@@ -6,10 +6,11 @@ import gc
 import os
 import sys
 import time
+from functools import partial
 from importlib import metadata
 from typing import Any
 
-from poolwatch import ends, model, native
+from poolwatch import __version__, ends, model, native
 from poolwatch.alert.own import own_alerts
 from poolwatch.config import Config
 from poolwatch.export.otel.telemetry import Telemetry
@@ -60,7 +61,7 @@ class Watch:
         self._server: Any = None
         folder = os.environ.get(DIRECTORY_VARIABLE)
         self._watcher = Watcher(self._ledger, self._guard, config, Spool(folder) if folder else None, self._describe)
-        self._alerts = own_alerts(config, self._found)
+        self._alerts = own_alerts(config, self._watcher.found)
         self._watcher.followers.append(self._alerts.follow)
         self._telemetry = Telemetry(
             config.telemetry, self.numbers, self._watcher.look, self._guard, self._ledger.dropped
@@ -68,46 +69,52 @@ class Watch:
         self._watcher.followers.append(self._telemetry.follow)
 
     def _begin(self) -> None:
-        route.automatic = self.config.inherit_routes
+        route.automatic, route.depth = self.config.inherit_routes, self.config.stack_depth
         when_imported("greenlet", greenlets.may_run)
+        if self.config.serve:
+            self._serve(self.config.serve)  # first: it may be refused
+        self._ledger.look_now = self._watcher.look_now
         self._hooks = table.install(self.config.hooks, self._ledger, self._guard)
         when_imported("prometheus_client", self._collect)
-        if self.config.serve:
-            self._serve(self.config.serve)
         ends.follow(self)
         self._watcher.start()
 
     def uninstall(self) -> None:
         """Take everything out: no listener, no patched attribute, no thread is left. Twice is once."""
         global _installed
-        if _installed is self:
-            _installed = None
-            ends.unfollow()
-            self._wait_no_more()
-            self._watcher.stop()
-            self._telemetry.look_once_more()
-            self._telemetry.close()
-            self._guard.undo_all()
-            self._watcher.close()
-            route.automatic = False
-            self._close_fronts()
-            self._alerts.close("poolwatch was taken out of the process")
+        if _installed is not self:
+            return
+        _installed = None
+        for step in (
+            ends.unfollow,
+            self._wait_no_more,
+            self._watcher.stop,
+            self._telemetry.look_once_more,
+            self._telemetry.close,
+            self._guard.undo_all,
+            self._watcher.close,
+            self._close_server,
+            self._close_collector,
+            partial(self._alerts.close, "poolwatch was taken out of the process"),
+        ):
+            try:
+                step()
+            except Exception as error:  # the host has changed what we had put in: the other steps must go on
+                self._guard.note("uninstall", error)
+        route.automatic = False
 
     def snapshot(self) -> model.Snapshot:
         """Give what is known now; its findings are those of the last look."""
-        return self._watcher.snapshot()
+        return native.with_collector_paused(self._watcher.snapshot)
 
     def findings(self) -> tuple[model.Finding, ...]:
         """Look now and give the findings, open ones first."""
         self._watcher.look()
-        return self._watcher.findings.all()
+        return self._watcher.found()
 
     def told_of(self) -> dict[str, frozenset[int]]:
         """Give for each open finding, by its id, the ids of the leases and waits that it is about."""
-        return self._watcher.findings.subjects()
-
-    def _found(self) -> tuple[model.Finding, ...]:
-        return self._watcher.findings.all()
+        return self._watcher.told_of()
 
     @property
     def ledger(self) -> Ledger:
@@ -126,7 +133,7 @@ class Watch:
 
     def report(self) -> model.Json:
         """Give the report of this process as JSON (``report.schema.json``)."""
-        return self._watcher.snapshot().to_json()
+        return native.with_collector_paused(lambda: self._watcher.snapshot().to_json())
 
     def _collect(self) -> None:
         try:
@@ -138,20 +145,23 @@ class Watch:
             self._guard.failed("prometheus", error)
 
     def numbers(self) -> model.Json:
-        """Give the report without its leases: what metrics are computed from."""
-        return self._watcher.snapshot(most_leases=0).to_json()
+        """Give of the report what metrics are computed from: no leases, and no evidence of findings."""
+        return native.with_collector_paused(lambda: self._watcher.numbers().numbers())
 
     def _serve(self, address: str) -> None:
         from poolwatch.server import serve
 
         self._server = serve(address, self.report, self.numbers)
 
-    def _close_fronts(self) -> None:
+    def _close_server(self) -> None:
         if self._server is not None:
             self._server.close()
+            self._server = None
+
+    def _close_collector(self) -> None:
         if self._collector is not None:
             self._collector.unregister()
-        self._server = self._collector = None
+            self._collector = None
 
     def _describe(self) -> model.Process:
         if not self._versions:
@@ -215,6 +225,10 @@ class Watch:
             self._server = None
         self._watcher.start()
 
+    def holds(self) -> bool:
+        """Tell whether something is out."""
+        return bool(self._ledger.out())
+
     def at_end(self) -> None:
         """Take the last look and write the report."""
         self._wait_no_more()
@@ -238,7 +252,11 @@ def install(config: Config | None = None, **options: object) -> Watch:
     if _installed is None:
         watch = Watch(chosen)
         _installed = watch
-        watch._begin()
+        try:
+            watch._begin()
+        except BaseException:
+            watch.uninstall()
+            raise
     return _installed
 
 
@@ -248,8 +266,8 @@ def installed() -> Watch | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0]}
-    for name in ("poolwatch", *_LIBRARIES):
+    found = {"python": sys.version.split()[0], "poolwatch": __version__}
+    for name in _LIBRARIES:
         try:
             found[name] = _version(metadata.distribution(name))
         except metadata.PackageNotFoundError:

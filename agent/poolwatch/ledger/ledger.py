@@ -17,7 +17,7 @@ from poolwatch.native import get_ident
 from poolwatch.senses import flow
 from poolwatch.senses.actor import current, current_loop
 from poolwatch.senses.flow import current_strand, own_strand
-from poolwatch.senses.stack import Raw, inside, outside, raw
+from poolwatch.senses.stack import Raw, inside, is_library, on_behalf_of, outside, raw
 
 _FULL_STACKS = 4
 _SAMPLE_MASK = 63
@@ -33,6 +33,10 @@ def _handle_gone(lease: Lease) -> None:
     if not lease.returned:
         lease.collected = monotonic()
         _gone.append(lease)
+
+
+def _nobody_looks() -> None:
+    """Stand in for a watcher."""
 
 
 class Ledger(Pools):
@@ -61,9 +65,11 @@ class Ledger(Pools):
         """By library: gives the handle of a lease back to its pool."""
         self.refillers: dict[str, Refiller] = {}
         """By library: makes good the slot of a lease that was collected, and tells whether it had to."""
+        self.look_now: Callable[[], None] = _nobody_looks
+        """Has the watcher look at once; for what a forked child, which may be killed without a word, must tell."""
         self.remedied: deque[str] = deque(maxlen=QUEUE)
         """Names of the remedies that were applied."""
-        self._depth = stack_depth
+        self.stack_depth = stack_depth
         self._max_sites = max_sites
         self._other = Site(None, 0)
 
@@ -102,7 +108,7 @@ class Ledger(Pools):
         lease.site = site
         site.seen = seen = site.seen + 1
         if seen <= _FULL_STACKS or site.hot or not seen & _SAMPLE_MASK:
-            lease.stack = site.sample = raw(frame, self._depth)
+            lease.stack = site.sample = raw(frame, self.stack_depth)
         if conn.lease is not None:
             self.replace(conn, conn.lease)
         conn.lent += 1
@@ -115,8 +121,8 @@ class Ledger(Pools):
         """Record that ``lease`` came back, by whoever runs here."""
         if conn.inside is not None:
             crossing.on_return(self, lease)
-        if conn.foreign:
-            crossing.inherited(self, lease)
+        if conn.foreign and crossing.inherited(self, lease):
+            self.look_now()
         if lease.owner.thread_id != get_ident():
             conn.hand_offs += 1
         lease.returned = now = monotonic()
@@ -176,7 +182,7 @@ class Ledger(Pools):
         lease.conn.settled = lease.taken, lease.statements
 
     def _locate(self, conn: Conn, depth: int) -> FrameType | None:
-        """Find the application's frame, ``depth`` or more up from here, and note on ``conn`` which site it is."""
+        """Find the innermost frame outside pool libraries, ``depth`` or more up; note on ``conn`` which site it is."""
         frame: FrameType | None = None
         steps = depth
         try:
@@ -192,14 +198,18 @@ class Ledger(Pools):
             conn.depth = 0
         if frame is None:
             conn.site = self._other
-        else:
-            code, offset = frame.f_code, frame.f_lasti
-            conn.site = self.sites.get((id(code), offset)) or self._new_site(code, offset)
+            return None
+        taker = frame
+        if is_library(frame.f_code.co_filename):
+            conn.depth = 0  # anybody may call a library: look again the next time
+            taker = on_behalf_of(frame) or frame
+        code, offset = taker.f_code, taker.f_lasti
+        conn.site = self.sites.get((id(code), offset)) or self._new_site(code, offset)
         return frame
 
     def _new_site(self, code: object, offset: int) -> Site:
         if len(self.sites) >= self._max_sites:
-            self.dropped["sites"] = self.dropped.get("sites", 0) + 1
+            self.count_dropped("sites")
             return Site(code, offset, self._other)  # type: ignore[arg-type]
         site = self.sites[id(code), offset] = Site(code, offset)  # type: ignore[arg-type]
         return site
@@ -225,7 +235,7 @@ class Ledger(Pools):
 
     def here(self, depth: int) -> Raw:
         """Give the raw stack of the application, ``depth`` frames up from the caller."""
-        return raw(outside(depth), self._depth)
+        return raw(outside(depth), self.stack_depth)
 
     def became_child(self, parent: int) -> None:
         """Begin anew in a forked child: what was open or out belongs to the process ``parent``."""
@@ -244,6 +254,13 @@ class Ledger(Pools):
         for queue in (self.notable, self.retired, self.waited, self.opened, self.events, self.gone, self.remedied):
             queue.clear()
         self.dropped.clear()
+
+    def count_full_queues(self) -> None:
+        """Count each queue that is full: its oldest entries have fallen out, and nobody knows how many."""
+        for name in ("notable", "waited", "opened", "events"):
+            queue: deque[Any] = getattr(self, name)
+            if len(queue) == queue.maxlen:
+                self.count_dropped(name)
 
     def let_go(self) -> None:
         """Expect nothing of the leases that are out: nobody will see them come back."""

@@ -81,4 +81,8 @@ class Pools:
             housed = self._housed()
             for key in [key for key in list(self.pools) if key not in housed][: len(self.pools) - _MOST_POOLS]:
                 self.pools.pop(key, None)
-                self.dropped["pools"] = self.dropped.get("pools", 0) + 1
+                self.count_dropped("pools")
+
+    def count_dropped(self, what: str) -> None:
+        """Count what a limit has cost."""
+        self.dropped[what] = self.dropped.get(what, 0) + 1

@@ -1,0 +1,50 @@
+"""Install and uninstall where something is in the way: all of it, or nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import REGISTRY
+from sqlalchemy import create_engine
+
+import poolwatch
+from poolwatch import PoolwatchError
+
+
+@pytest.fixture(autouse=True)
+def _no_watch() -> Iterator[None]:
+    yield
+    found = poolwatch.installed()
+    if found is not None:
+        found.uninstall()
+
+
+@pytest.mark.parametrize("where", ["0.0.0.0:9187", "taken"])
+def test_refused_install_leaves_nothing(where: str) -> None:
+    """Where the address to serve at is refused no watch is installed, and the next install is a whole one."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}" if where == "taken" else where
+        with pytest.raises(PoolwatchError, match="serve"):
+            poolwatch.install(serve=address)
+    assert poolwatch.installed() is None
+    watch = poolwatch.install(interval=0.02)
+    assert watch.config.interval == 0.02
+    held = create_engine("sqlite://").connect()
+    assert sum(pool.used for pool in watch.snapshot().pools) == 1
+    held.close()
+
+
+def test_uninstall_from_an_emptied_registry() -> None:
+    """A host that has emptied Prometheus's registry, as test suites do, gets no error, and every part is out."""
+    watch = poolwatch.install(interval=0.02)
+    collectors = [one for one in REGISTRY._collector_to_names if type(one).__module__.startswith("poolwatch")]
+    assert collectors
+    for collector in collectors:
+        REGISTRY.unregister(collector)
+    watch.uninstall()
+    assert poolwatch.installed() is None
+    held = create_engine("sqlite://").connect()
+    assert not watch.snapshot().leases
+    held.close()
