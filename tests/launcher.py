@@ -53,6 +53,15 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PATH": path, "PYTHONPATH": str(AGENT), "TERM": "xterm", **more}
 
 
+WITHOUT_TEMPORARY_FILES = """
+import sys, tempfile
+tempfile._candidate_tempdir_list = lambda: ["/none"]
+from poolwatch.cli import main
+sys.exit(main())
+"""
+"""The command where nothing for temporary files can be written, as in a container whose root is read-only."""
+
+
 def script(folder: Path, source: str, name: str = "app.py") -> Path:
     """Write a program."""
     path = folder / name

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launcher import CLEAN, LEAK, kinds, poolwatch, reported, script
+from tests.launcher import CLEAN, LEAK, SPOOLED, kinds, poolwatch, reported, script
 
 
 @pytest.mark.parametrize("status", [0, 1, 7, 255])
@@ -199,3 +199,17 @@ def test_python_is_found_without_a_path(tmp_path: Path) -> None:
     """python means this interpreter where PATH has none."""
     done = poolwatch("run", "--", "python", "-c", "import sys; print(sys.executable)", cwd=tmp_path, PATH="/nowhere")
     assert done.stdout.strip() == sys.executable
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [("", "status 0"), ("sys.exit(5)", "status 5"), ("os.kill(os.getpid(), 9)", "killed by SIGKILL")],
+)
+def test_the_report_says_how_the_command_ended(tmp_path: Path, ending: str, said: str) -> None:
+    """The status of the command's own process is in the report; the text shows it where it was no success."""
+    app = script(tmp_path, LEAK + SPOOLED + f"import os, sys\n{ending}\n")
+    for target in ("report.json", "report.txt"):
+        poolwatch("run", "--report", target, "--", "python", app, cwd=tmp_path)
+    (process,) = reported(tmp_path / "report.json")["processes"]
+    assert process["exit"] == said
+    assert (said in (tmp_path / "report.txt").read_text()) is (said != "status 0")

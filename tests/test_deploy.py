@@ -231,6 +231,7 @@ def test_unit_is_valid(tmp_path: Path) -> None:
     exposure = re.search(r"exposure level for .*: ([\d.]+)", run("systemd-analyze", "security", "--offline=true", UNIT))
     assert exposure is not None
     assert float(exposure[1]) < 2
+    assert "RemoveIPC=yes" not in UNIT.read_text(), "at its end it would remove the watched programs' shared memory"
 
 
 @pytest.mark.slow

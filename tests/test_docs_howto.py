@@ -62,6 +62,7 @@ def test_programs_do_what_the_page_says(name: str, request: pytest.FixtureReques
         "run", *QUICK, "--report", "r.json", "--", "sh", "-c", both, cwd=tmp_path, **_variables(PAGES[name], request)
     )
     assert done.returncode == 0, done.stderr
+    assert [error for error in re.findall(r"gets `(\w+)`", PAGES[name]) if error not in done.stdout] == []
     found = _found(reported(tmp_path / "r.json"))
     assert FINDING[name] in found["leaking.py"], found
     assert found["mended.py"] == set(), found

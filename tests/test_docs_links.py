@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from pathlib import Path
 
@@ -34,6 +35,22 @@ def _leads_somewhere(page: Path, link: str) -> bool:
 def test_relative_links_resolve(page: Path) -> None:
     """Each relative link names a file of this repository and, after ``#``, a heading in it."""
     assert [link for link in _links(page) if not _leads_somewhere(page, link)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_pages_speak_of_can_be_called(page: Path) -> None:
+    """Each function and class of poolwatch that a page names in its text is there by that name."""
+    quoted = re.findall(r"`([^`\n]+)`", page.read_text("utf-8"))
+    named = {name for text in quoted for name in re.findall(r"\bpoolwatch(?:\.\w+)*\.(?:[A-Z]\w*|\w+(?=\())", text)}
+    assert [name for name in sorted(named) if not _is_there(name)] == []
+
+
+def _is_there(name: str) -> bool:
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def test_the_index_names_every_page() -> None:

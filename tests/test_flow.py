@@ -11,6 +11,7 @@ from concurrent.futures.thread import _WorkItem
 from pathlib import Path
 
 import gevent
+import jsonschema
 import pytest
 from celery.signals import task_postrun, task_prerun
 from flask import Flask
@@ -24,7 +25,9 @@ from uvicorn.config import Config
 
 import poolwatch
 from poolwatch.hooks import asgi, wsgi
+from poolwatch.schema import report_schema
 from poolwatch.senses import flow
+from poolwatch.text.render import render
 from tests.launcher import until
 
 GRACE = 0.2
@@ -114,6 +117,20 @@ def test_attributes_hold_nothing() -> None:
     """Attributes are kept as short text: no object of the application stays alive through them."""
     with poolwatch.scope("job", engine=object(), note="x" * 1000, number=3) as job:
         assert job.attributes == {"engine": "object", "note": "x" * 100, "number": 3}
+
+
+def test_attributes_are_shown(watch: poolwatch.Watch, engine: Engine) -> None:
+    """A report says of the owner what the application said of the scope, in the JSON and in the text; bounded."""
+    with poolwatch.scope("import one day", day="monday", number=3, note="x" * 1000, more="y" * 1000, most="z" * 1000):
+        KEPT.append(engine.connect())
+    until(lambda: kinds(watch))
+    report = watch.report()
+    (owner,) = report["findings"][0]["owners"]
+    assert owner["scope_attributes"].startswith(f"day=monday, number=3, note={'x' * 100}, more=yyy")
+    assert len(owner["scope_attributes"]) == 300
+    assert "scope import one day (day=monday, number=3" in " ".join(render(report).split())
+    jsonschema.Draft202012Validator(report_schema()).validate(report)
+    KEPT.pop().close()
 
 
 def test_chains_do_not_grow() -> None:

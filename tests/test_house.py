@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import platform
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import poolwatch
-from poolwatch.cli.version import own_version
+from poolwatch.config import HOOKS
+from poolwatch.hooks.sqlalchemy import sessions
+from tests.launcher import poolwatch as command
+from tests.launcher import reported, script
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "agent" / "poolwatch"
@@ -30,6 +35,23 @@ def test_imports_go_downwards() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_other_peoples_packages_are_named() -> None:
+    """The contract on third-party packages knows every one that any module imports."""
+    tomllib = pytest.importorskip("tomllib", reason="begins with Python 3.11")
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (named,) = (set(one["forbidden_modules"]) for one in contracts if one["id"] == "third-party")
+    imported = {name for path in SOURCE.rglob("*.py") for name in _imported(ast.parse(path.read_text()))}
+    assert imported - named - sys.stdlib_module_names - {"poolwatch"} == set()
+
+
+def _imported(module: ast.Module) -> Iterator[str]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
 def test_modules_are_short() -> None:
     """No module is longer than what one reads in one sitting."""
     sizes = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
@@ -43,10 +65,25 @@ def test_changelog_has_unreleased_changes() -> None:
 
 
 def test_versions_agree() -> None:
-    """The package, its metadata and pyproject.toml name one version."""
-    declared = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert declared is not None
-    assert own_version() == metadata.version("poolwatch") == declared[1]
+    """The version stands in the package, and its metadata and the command have it from there."""
+    assert metadata.version("poolwatch") == poolwatch.__version__
+    assert command("--version", cwd=ROOT).stdout == f"poolwatch {poolwatch.__version__}\n"
+    places = [path for path in (*SOURCE.rglob("*.py"), ROOT / "pyproject.toml") if _names_a_version(path)]
+    assert places == [SOURCE / "__init__.py"]
+
+
+def _names_a_version(path: Path) -> bool:
+    return f'"{poolwatch.__version__}"' in path.read_text("utf-8")
+
+
+def test_a_program_of_another_environment_has_the_launchers_version(tmp_path: Path) -> None:
+    """Its own environment needs no poolwatch, and its report names the one that rides in it."""
+    python = getattr(sys, "_base_executable")  # noqa: B009 - an interpreter without what is installed here
+    words = ("run", "--report", tmp_path / "r.json", "--", python, script(tmp_path, "print('done')"))
+    done = command(*words, cwd=tmp_path, PYTHONPATH="")
+    assert done.stdout == "done\n", done.stderr
+    (process,) = reported(tmp_path / "r.json")["processes"]
+    assert process["versions"]["poolwatch"] == poolwatch.__version__
 
 
 def test_a_process_names_the_versions_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +98,19 @@ def test_a_process_names_the_versions_it_has(tmp_path: Path, monkeypatch: pytest
     assert versions == {name: metadata.version(name) for name in versions}
     assert versions["gql"] == "0.1"
     assert {"poolwatch", "sqlalchemy", "psycopg", "psycopg2-binary"} <= versions.keys()
+
+
+def test_a_hook_is_as_well_as_its_worst_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a library's pools are hooked and its sessions are not, its hook has failed, and says of what."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no such session")
+
+    monkeypatch.setattr(sessions, "install", fail)
+    watch = poolwatch.install(interval=60, hooks="sqlalchemy")
+    hooks = watch.report()["processes"][0]["hooks"]
+    watch.uninstall()
+    assert hooks == dict.fromkeys(HOOKS, "off") | {"sqlalchemy": "failed: RuntimeError: no such session"}
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,12 @@ class Launch:
             elif self._buried():
                 return
 
+    def ending(self) -> str:
+        """Say how the command has ended."""
+        if os.WIFSIGNALED(self.status):
+            return f"killed by {signal.Signals(os.WTERMSIG(self.status)).name}"
+        return f"status {os.waitstatus_to_exitcode(self.status)}"
+
     def _pass_on(self, news: signal.struct_siginfo) -> None:
         if news.si_code > 0 or news.si_pid == self.pid:
             return  # from the kernel: a terminal has told the whole group; or the command signals its parent

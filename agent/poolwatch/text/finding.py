@@ -76,7 +76,9 @@ def _who(finding: Json) -> list[Line]:
 
 def _owner(owner: Json) -> str:
     inner = [f"{kind} {owner[kind]} on" for kind in ("task", "greenlet") if owner[kind]][:1]
-    marks = [f"{name} {owner[name]}" for name in ("loop", "scope", "trace_id") if owner[name]]
+    said = f" ({owner['scope_attributes']})" if owner.get("scope_attributes") else ""
+    shown = {"loop": owner["loop"], "scope": owner["scope"] and owner["scope"] + said, "trace_id": owner["trace_id"]}
+    marks = [f"{name} {value}" for name, value in shown.items() if value]
     where = " ".join([*inner, f"thread {owner['thread']} (pid {owner['pid']})"])
     return ", ".join([where, "alive" if owner["alive"] else "ended", *marks])
 

@@ -67,9 +67,14 @@ def _process(process: Json) -> str:
     ran = f"ran {duration(max(end - process['started_at'], 0))}" if end is not None else _alive(process)
     hooked = [name for name, state in process["hooks"].items() if state == "hooked"]
     failed = [f"{name} {state}" for name, state in process["hooks"].items() if state.startswith("failed")]
-    known = ", ".join([f"{name} {process['versions'].get(name, '')}".strip() for name in hooked] + failed)
-    facts = [ran, *([str(process["exit"])] if process["exit"] else []), known or "nothing hooked"]
+    known = ", ".join([_with_version(name, process["versions"]) for name in hooked] + failed)
+    ending = [process["exit"]] if process["exit"] not in (None, "status 0") else []
+    facts = [ran, *ending, known or "nothing hooked"]
     return clean(f"pid {process['pid']}: {cut(shlex.join(process['argv']), 45)} ({', '.join(facts)})")
+
+
+def _with_version(name: str, versions: Json) -> str:
+    return f"{name} {versions.get(name.replace('_', '-'), '')}".strip()
 
 
 def _alive(process: Json) -> str:
