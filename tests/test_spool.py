@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from poolwatch import merge, schema, spool
 from poolwatch.collecting import ended, living
 from poolwatch.model import added
-from tests.reports import finding, lease, report
+from tests.reports import SITE, finding, lease, report
 
 
 def _age(report: dict[str, Any], moment: float) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _spoiled(value: Any) -> Any:
     """Give copies of a report, each with one required thing missing."""
     for key in ("version", "processes", "findings"):
         yield {name: item for name, item in value.items() if name != key}
-    for key in value["findings"][0].keys() - {"pid", "subjects", "one_per_pool"}:
+    for key in value["findings"][0].keys() - {"pid", "subjects"}:
         broken = {name: item for name, item in value["findings"][0].items() if name != key}
         yield {**value, "findings": [broken]}
     yield {**value, "processes": [{**value["processes"][0], "pid": "10"}]}
@@ -145,6 +146,15 @@ def test_merge_makes_one_finding_of_one_fault() -> None:
     assert one["id"] != other["id"]
     assert schema.problem(merged) is None
     assert schema.problem(merge.merge([])) is None
+
+
+def test_a_fault_of_the_pool_is_one_for_all_processes() -> None:
+    """One exhausted pool in two processes is one finding, whoever held longest in each."""
+    here, there = (replace(SITE, line=line) for line in (41, 97))
+    pair = [report(finding(kind="starvation.exhausted", site=site)) for site in (here, there)]
+    (one,) = merge.merge(pair)["findings"]
+    assert one["count"] == 2
+    assert len(merge.merge([report(finding(site=site)) for site in (here, there)])["findings"]) == 2
 
 
 def test_process_that_died_holding() -> None:

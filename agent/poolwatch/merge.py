@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from poolwatch.model import GRADES, REPORT_VERSION, Json
+from poolwatch.model import GRADES, REPORT_VERSION, Json, fault
 
 _LISTS = ("processes", "pools", "leases", "sites", "scopes", "findings_total")
 _Key = tuple[str, str, tuple[str, int, str] | None]
 
 
 def merge(reports: Iterable[Json]) -> Json:
-    """Concatenate reports; findings of the same kind, pool and site become one with their counts summed."""
+    """Concatenate reports; findings of the same fault become one with their counts summed."""
     merged: Json = {"version": REPORT_VERSION, "generated_at": 0.0, **{name: [] for name in _LISTS}, "findings": []}
     groups: dict[_Key, list[Json]] = {}
     for report in reports:
@@ -28,8 +28,8 @@ def merge(reports: Iterable[Json]) -> Json:
 
 
 def finding_key(finding: Json) -> _Key:
-    """One fault: same kind, pool and site."""
-    return finding["kind"], finding["pool"], site_key(finding["site"])
+    """Give what findings of one fault have in common."""
+    return fault(finding["kind"], finding["pool"], site_key(finding["site"]))
 
 
 def site_key(site: Json | None) -> tuple[str, int, str] | None:

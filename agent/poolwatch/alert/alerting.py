@@ -15,7 +15,7 @@ from poolwatch.alert.silence import Silence
 from poolwatch.alert.sinks import senders
 from poolwatch.config import Config
 from poolwatch.findings import Change
-from poolwatch.model import Finding, Json, plain
+from poolwatch.model import Finding, Json, fault, plain
 from poolwatch.native import allocate_lock
 
 LAST_CHANCE = 2.0
@@ -107,7 +107,7 @@ class Alerting:
 
 def _key(finding: Finding) -> object:
     site = finding.site
-    return finding.kind, finding.pool, (site.file, site.line, site.function) if site else None
+    return fault(finding.kind, finding.pool, (site.file, site.line, site.function) if site else None)
 
 
 def own_instance() -> str:

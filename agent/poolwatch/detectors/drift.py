@@ -57,7 +57,6 @@ def _finding(snapshot: Snapshot, pool: PoolState, kept: list[Lease], config: Con
             "holders": [holder(lease) for lease in kept[:_MOST_HOLDERS]],
         },
         subjects=_ALWAYS_THE_SAME,
-        one_per_pool=True,
     )
 
 

@@ -36,7 +36,6 @@ def orphan(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 "versions": dict(snapshot.process.versions),
             },
             subjects=frozenset(-socket.inode for socket in found),  # below zero, where no lease has its number
-            one_per_pool=True,
         )
 
 

@@ -157,7 +157,6 @@ def _about_pool(
         owners=owners(*(lease.user for lease in holders)),
         lease=facts,
         subjects=frozenset(w.id for w in waiters),
-        one_per_pool=True,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from poolwatch.model.leases import Frame, Incident, Lease, Owner, Site, Waiter
 from poolwatch.model.numbers import PoolState, Process, ScopeTotals, SiteTotals
@@ -33,6 +33,15 @@ def grade_at_least(grade: str, floor: str) -> bool:
     return list(GRADES).index(grade) <= list(GRADES).index(floor)  # type: ignore[arg-type]
 
 
+_OF_A_POOL = {"starvation.exhausted", "starvation.self_deadlock", "orphan.socket", "drift.rising_floor"}
+_Place = TypeVar("_Place")
+
+
+def fault(kind: str, pool: str, site: _Place | None) -> tuple[str, str, _Place | None]:
+    """Give what makes one fault: the kind, the pool, and the site where that matters."""
+    return kind, pool, None if kind in _OF_A_POOL else site
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One problem, with its grade, its evidence and a hint.
@@ -52,8 +61,6 @@ class Finding:
     lease: Json = field(default_factory=dict)
     retained_by: tuple[str, ...] = ()
     subjects: frozenset[int] = frozenset()
-    one_per_pool: bool = False
-    """True where the fault is the pool's, whatever the site."""
     id: str = ""
     state: State = "open"
     count: int = 1
@@ -76,8 +83,13 @@ class Finding:
 
     @property
     def key(self) -> tuple[str, str, Site | None]:
-        """One fault: same kind, pool and site."""
-        return (self.kind, self.pool, None if self.one_per_pool else self.site)
+        """Give what other findings of the same fault have in common with this one."""
+        return fault(self.kind, self.pool, self.site)
+
+    @property
+    def one_per_pool(self) -> bool:
+        """True where the fault is the pool's, whatever the site."""
+        return self.kind in _OF_A_POOL
 
 
 @dataclass(frozen=True, slots=True)
