@@ -92,6 +92,15 @@ def test_module_names_it() -> None:
     assert reach.by_living_frames({key})[0] == set()
 
 
+@pytest.mark.parametrize("key", ["session-4711", "bob@example.com", "t" * 41])
+def test_what_may_be_data_is_not_shown(key: str) -> None:
+    """A key that is no short name is not shown: findings go to logs, chats and collectors."""
+    CACHE[key] = [Service(Handle())]
+    wanted = id(CACHE[key][0].session)
+    assert reach.by_modules({wanted})[wanted].path.startswith(f"{__name__}.CACHE[<str>][0]")
+    del CACHE[key]
+
+
 def test_living_task_holds_no_globals(tmp_path: Path) -> None:
     """A task that lives reaches what its coroutine has in hand, and not the globals of its module."""
     watch = poolwatch.install(interval=60)

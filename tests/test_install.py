@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
@@ -48,3 +49,20 @@ def test_uninstall_from_an_emptied_registry() -> None:
     held = create_engine("sqlite://").connect()
     assert not watch.snapshot().leases
     held.close()
+
+
+class Lazy:
+    """A proxy of the application's, as frameworks make them: to ask for its class is to evaluate it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Fail: it is too early."""
+        raise RuntimeError(name)
+
+
+def test_install_evaluates_no_lazy_proxy() -> None:
+    """The pools that exist are looked for without running code of what else exists."""
+    lazy = [Lazy()]
+    watch = poolwatch.install(interval=60)
+    assert watch.snapshot().process.hook_errors == {}
+    watch.uninstall()
+    assert lazy

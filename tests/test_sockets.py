@@ -175,7 +175,7 @@ def test_what_is_said(watch: poolwatch.Watch, postgres: Server) -> None:
         assert (found["fd"], found["state"], found["pooled"]) == (connection.fileno(), "ESTABLISHED", False)
         assert found["peer"] == f"127.0.0.1:{postgres.port}"
         assert found["inode"] == os.fstat(connection.fileno()).st_ino
-        (pool,) = watch.snapshot().pools
+        (pool,) = [pool for pool in watch.snapshot().pools if pool.idle]
         assert pool.peers == (found["peer"],)
         assert len(pool.sockets) == 1
     looks.look(watch.ledger, 3e9, last=True)

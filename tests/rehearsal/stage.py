@@ -11,6 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev", "/proc", "/sys")
+_SPARE = Path("/checkout")
+"""Where the checkout lies a second time."""
 _PRIVATE = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
@@ -35,6 +37,7 @@ def build(place: Path, names: Iterable[str]) -> None:
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(place))
     for path in (*_SYSTEM, sys.base_prefix, str(ROOT), sys.prefix):
         _bring(place, Path(path))
+    lay(ROOT, place / _SPARE.relative_to("/"))
     shutil.copytree("/etc", place / "etc", symlinks=True)
     for folder in ("run", "tmp", "var/tmp"):
         (place / folder).mkdir(parents=True, exist_ok=True)
@@ -69,7 +72,11 @@ def lay(source: Path, target: Path) -> None:
 def read_only(argv: list[str], user: str, new: Iterable[str]) -> list[str]:
     """Wrap a command so that it runs as a user (uid:gid) with no folder to write to but volumes and ``new`` ones."""
     uid, gid = user.split(":")
-    mounts = ["mount -o remount,bind,ro /", *(f"mount -t tmpfs -o mode=1777 tmpfs {folder}" for folder in new)]
+    mounts = ["mount -o remount,bind,ro /"]
+    for folder in new:
+        mounts.append(f"mount -t tmpfs -o mode=1777 tmpfs {folder}")
+        if ROOT.is_relative_to(folder):  # the checkout lies below it, and was hidden by it
+            mounts += [f"mkdir -p {ROOT}", f"mount --rbind {_SPARE} {ROOT}"]
     become = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
     return ["unshare", "--mount", "sh", "-ec", "; ".join([*mounts, 'exec "$@"']), "sh", *become, *argv]
 

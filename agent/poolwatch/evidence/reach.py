@@ -30,6 +30,8 @@ _MODULES = (60_000, 12)
 """Steps of one walk, and names from its beginning down."""
 _MAX_SECONDS = 0.5
 """Of CPU, that all the walks from the living may take together, and those from modules."""
+_LONGEST_KEY = 40
+"""Characters of a key that may be a name in the program; what is longer, or no name, may be a token or an address."""
 _QUEUES = {"Queue", "SimpleQueue", "_PySimpleQueue"}
 """What lies in a queue, of whatever library, is on its way to somebody."""
 _BOOKS = {"PoolConnectionHolder"}
@@ -217,9 +219,12 @@ def _attributes(subject: Any) -> dict[int, str]:
 
 
 def _key_label(node: _Node, key: object) -> str:
-    """Give the label of an entry; of keys only plain text and numbers are shown, others are the host's code to run."""
-    if type(key) is str:
-        return f".{key}" if node.label == "" and node.up is not None else f"[{key!r}]"
+    """Give the label of an entry. Of keys only numbers and short names are shown: others may be data, or code."""
+    if type(key) is str and key.isidentifier():
+        if node.label == "" and node.up is not None:
+            return f".{key}"
+        if len(key) <= _LONGEST_KEY:
+            return f"[{key!r}]"
     return f"[{key}]" if type(key) is int else f"[<{name_of(type(key))}>]"
 
 

@@ -84,7 +84,7 @@ class Ledger(Pools):
         strand = current_strand()
         if strand is None or strand.key != me.key:
             strand = own_strand(me.key)
-        lease.strand = strand.ref
+        lease.strand = strand.made or strand.ref
         lease._id = lease.statements = 0
         lease.returned = lease.busy = lease.collected = 0.0
         lease.statement = None

@@ -102,13 +102,21 @@ def _living(scope: Scope | None) -> Scope | None:
 class Strand:
     """The descent of one context: keys of the actor it began with and of those before it, nearest first."""
 
-    __slots__ = ("__weakref__", "key", "keys", "ref", "scope")
+    __slots__ = ("__weakref__", "key", "keys", "made", "scope")
 
     def __init__(self, keys: tuple[int, ...], scope: Scope | None) -> None:
         self.key = keys[0]
         self.keys = keys
         self.scope = scope
-        self.ref = weakref.ref(self)
+        self.made: weakref.ref[Strand] | None = None
+        """The reference that ``ref`` gives, once somebody has asked for it."""
+
+    @property
+    def ref(self) -> weakref.ref[Strand]:
+        """Give a weak reference; most requests never need one."""
+        if self.made is None:
+            self.made = weakref.ref(self)
+        return self.made
 
 
 _strand: ContextVar[Strand | None] = ContextVar("poolwatch_strand", default=None)
