@@ -19,14 +19,6 @@ SERIALIZABLE, AUTOCOMMIT = "SERIALIZABLE", "AUTOCOMMIT"
 
 
 @pytest.fixture
-def watch() -> Iterator[poolwatch.Watch]:
-    """Watch this process, without looking by itself."""
-    watch = poolwatch.install(interval=60)
-    yield watch
-    watch.uninstall()
-
-
-@pytest.fixture
 def engine(tmp_path: Path, watch: poolwatch.Watch) -> Iterator[Engine]:
     """Give an engine whose connections any thread may use."""
     engine = create_engine(f"sqlite:///{tmp_path}/shop.db", connect_args={"check_same_thread": False})

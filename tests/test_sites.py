@@ -54,14 +54,6 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture
-def watch() -> Iterator[poolwatch.Watch]:
-    """Watch this process, without looking by itself."""
-    watch = poolwatch.install(interval=60)
-    yield watch
-    watch.uninstall()
-
-
-@pytest.fixture
 def engine(tmp_path: Path, watch: poolwatch.Watch) -> Iterator[Engine]:
     """Give an engine of one connection, which any thread may use."""
     url, any_thread = f"sqlite:///{tmp_path}/shop.db", {"check_same_thread": False}
@@ -167,6 +159,8 @@ def test_an_application_that_is_installed(tmp_path: Path, monkeypatch: pytest.Mo
     (note / "RECORD").write_text("orders/gql/rows.py,sha256=x,5\norders-1.0.dist-info/RECORD,,\n../../bin/orders,,\n")
     (note / "INSTALLER").write_text("pip\n")
     (note / "direct_url.json").write_text('{"dir_info": {}, "url": "file:///src/orders"}')
+    (folder / "broken-1.0.dist-info").mkdir()
+    (folder / "broken-1.0.dist-info" / "direct_url.json").write_text("null")
     monkeypatch.syspath_prepend(str(folder))
     watch = poolwatch.installed()
     assert watch is not None

@@ -41,23 +41,23 @@ def is_own(file: str) -> bool:
 @lru_cache(maxsize=100)
 def _own_packages(folder: str) -> frozenset[str]:
     try:
-        notes = [name for name in os.listdir(folder) if name.endswith(".dist-info")]
-        own = [os.path.join(folder, name) for name in notes if _is_of_folder(os.path.join(folder, name))]
-        return frozenset(package for note in own for package in _packages(note)) - POOL_LIBRARIES
-    except (OSError, ValueError):
+        names = os.listdir(folder)
+    except OSError:
         return frozenset()
+    notes = [os.path.join(folder, name) for name in names if name.endswith(".dist-info")]
+    return frozenset(package for note in notes for package in _brought(note)) - POOL_LIBRARIES
 
 
-def _is_of_folder(note: str) -> bool:
+def _brought(note: str) -> set[str]:
+    """Give the packages of a distribution that was installed from a folder; none where its notes are broken."""
     try:
-        origin = json.loads(_text(note, "direct_url.json"))
-    except FileNotFoundError:
-        return False
-    return "dir_info" in origin and _text(note, "INSTALLER").strip() != "conda"  # which builds all it has in folders
-
-
-def _packages(note: str) -> set[str]:
-    tops = {line.partition(",")[0].partition("/")[0] for line in _text(note, "RECORD").splitlines()}
+        if "dir_info" not in json.loads(_text(note, "direct_url.json")):
+            return set()
+        if _text(note, "INSTALLER").strip() == "conda":  # which builds all it has in folders
+            return set()
+        tops = {line.partition(",")[0].partition("/")[0] for line in _text(note, "RECORD").splitlines()}
+    except (OSError, ValueError, TypeError):
+        return set()
     return {top for top in tops if not top.endswith(".dist-info")} - {"..", "__pycache__", ""}
 
 

@@ -52,7 +52,6 @@ def treat_as_inside(folder: str) -> None:
     _is_application.cache_clear()
 
 
-@lru_cache(maxsize=10_000)
 def is_of_pool_library(file: str) -> bool:
     """Tell whether a file belongs to a pool library or a driver itself."""
     return package_of(file) in POOL_LIBRARIES
@@ -106,7 +105,6 @@ def on_behalf_of(frame: FrameType) -> FrameType | None:
     return None
 
 
-@lru_cache(maxsize=10_000)
 def _is_runner(file: str) -> bool:
     return package_of(file) in _RUNNERS
 
