@@ -48,6 +48,7 @@ def sqlalchemy(ask: Ask) -> list[Any]:
         connection.execute(text("insert into orders values (:id)"), [{"id": 1}, {"id": 2}])
     with Session(engine) as session:
         seen.append(session.execute(text("select count(*) from orders")).scalar() % 2)
+        session.rollback()
         session.commit()
         session.rollback()
     with engine.connect() as first, engine.connect() as second:

@@ -17,10 +17,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 import poolwatch
+from poolwatch import speech
 from poolwatch.guard import Guard
 from poolwatch.hooks import asgi, celery, executors, flask, gevent, opentelemetry, threads, web, wsgi
-from poolwatch.hooks.gql import lines
-from poolwatch.hooks.sqlalchemy import engines, loans, pools, sessions, statements, waits
+from poolwatch.hooks.gql import lines, moments
+from poolwatch.hooks.sqlalchemy import engines, loans, pools, rollbacks, sessions, statements, waits
 from poolwatch.hooks.table import TABLE
 from poolwatch.ledger import Ledger
 from poolwatch.senses import flow
@@ -65,17 +66,17 @@ BREAKS: dict[str, tuple[Callable[..., list[Any]], _Breaks]] = {
     "sqlalchemy": (
         hooked.sqlalchemy,
         [
-            (loans, "_conns", "sqlalchemy.checkout"),
-            (loans, "_conns", "sqlalchemy.checkin"),
-            (pools, "_conns", "sqlalchemy.connect"),
-            (pools, "_conns", "sqlalchemy.close"),
-            (pools, "_conns", "sqlalchemy.detach"),
+            (pools, "unseen", "sqlalchemy.connect"),
+            (pools, "conn_of", "sqlalchemy.close"),
+            (pools, "_forget", "sqlalchemy.detach"),
             (loans, "_ledger", "sqlalchemy.checkout"),
             (Ledger, "give_back", "sqlalchemy.checkin"),
             (pools, "_ledger", "sqlalchemy.close_detached"),
             (engines, "_ledger", "sqlalchemy.engine"),
-            (statements, "_conns", "sqlalchemy.execute"),
             (statements, "current", "sqlalchemy.execute"),
+            (rollbacks, "lease_of", "sqlalchemy.rollback"),
+            (waits, "_arm", "sqlalchemy.wait"),
+            (waits, "_is_empty", "sqlalchemy.wait"),
             (waits, "home_of", "sqlalchemy.wait"),
             (Ledger, "blocked", "sqlalchemy.wait"),
             (Ledger, "unblocked", "sqlalchemy.wait"),
@@ -99,7 +100,13 @@ BREAKS: dict[str, tuple[Callable[..., list[Any]], _Breaks]] = {
             *((Ledger, name, "asyncpg.execute") for name in ("enter", "leave")),
         ],
     ),
-    "gql.client": (hooked.gql_client, [(lines, name, "gql") for name in ("line_of", "_lend", "_end", "operation")]),
+    "gql.client": (
+        hooked.gql_client,
+        [
+            *((lines, name, "gql") for name in ("line_of", "lend", "end")),
+            *((moments, name, "gql") for name in ("current", "own_strand", "operation")),
+        ],
+    ),
     "starlette.applications": (
         hooked.starlette,
         [(asgi.web, "Request", "web"), (flow, "leave", "web")],
@@ -164,6 +171,7 @@ def test_application_does_not_notice(
         assert errors.get(hook, 0) > 0
         watch.findings()
         watch.findings()
+        speech.finish(30)
     logged = [record.getMessage() for record in caplog.records if record.getMessage().startswith(f"hook {hook} ")]
     assert len(logged) == 1
     assert re.search(r": Surprise at [\w/]+\.py:\d+ \w+$", logged[0])

@@ -238,7 +238,7 @@ def closed() -> Any:
 @pytest.mark.parametrize(
     ("owner", "name", "broken", "hooks"),
     [
-        (loans, "_conns", None, {"sqlalchemy.checkout", "sqlalchemy.checkin"}),
+        (loans, "_ledger", None, {"sqlalchemy.checkout"}),
         (statements, "current", closed(), {"sqlalchemy.execute"}),
     ],
     ids=["ours", "a library's"],

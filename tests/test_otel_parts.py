@@ -22,12 +22,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from sqlalchemy import Engine, create_engine
 
 import poolwatch
+from poolwatch import speech
 from poolwatch.export.exposition import wants_openmetrics
 from poolwatch.export.numbers import Buckets
 from poolwatch.export.otel.metrics import Recorded
 from poolwatch.export.otel.representatives import representatives
 from poolwatch.hooks import opentelemetry as hook
-from poolwatch.ledger.records import BOUNDS, NOTHING_MORE
+from poolwatch.ledger.leases import NOTHING_MORE
+from poolwatch.ledger.records import BOUNDS
 from poolwatch.senses import flow
 from tests.launcher import environment, script
 
@@ -158,6 +160,7 @@ def test_a_log_record_says_where_it_came_from(
     with TracerProvider().get_tracer("shop").start_as_current_span("order") as span:
         engine.connect()
     (finding,) = watch.findings()
+    speech.finish(30)
     ids = span.get_span_context()
     (record,) = [record for record in caplog.records if record.name == "poolwatch.findings"]
     assert (record.levelno, record.poolwatch_kind) == (logging.ERROR, finding.kind) == (logging.ERROR, "leak.collected")
@@ -254,8 +257,11 @@ def test_no_thread_without_opentelemetry(tmp_path: Path) -> None:
     """Where the program has nothing to tell, the courier's thread is never started: no finalizer can run in it."""
     program = """
 import gc, time, poolwatch
-from poolwatch.export.otel import courier
-courier.start_new_thread = lambda *args: print("started")
+from poolwatch.export.otel import telemetry
+class Loud(telemetry.Courier):
+    def stand_by(self):
+        print("started")
+telemetry.Courier = Loud
 from sqlalchemy import create_engine
 watch = poolwatch.install(interval=0.01, grace=0)
 engine = create_engine("sqlite:///shop.db")

@@ -271,13 +271,13 @@ def test_listener_of_the_application_stays(tmp_path: Path) -> None:
 
     event.listen(Pool, "checkout", checkout)
     watch = poolwatch.install(interval=60)
-    ours = QueuePool._do_get
+    ours = QueuePool._inc_overflow
 
     def wrapper(self: Any) -> Any:
         calls.append("wrapper")
         return ours(self)
 
-    QueuePool._do_get = wrapper  # type: ignore[method-assign]
+    QueuePool._inc_overflow = wrapper  # type: ignore[method-assign]
     try:
         watch.uninstall()
         engine = create_engine(f"sqlite:///{tmp_path}/shop.db")
@@ -286,7 +286,7 @@ def test_listener_of_the_application_stays(tmp_path: Path) -> None:
         assert calls == ["wrapper", "listener"]
     finally:
         event.remove(Pool, "checkout", checkout)
-        QueuePool._do_get = getattr(ours, "__wrapped__")  # noqa: B009
+        QueuePool._inc_overflow = getattr(ours, "__wrapped__")  # noqa: B009
 
 
 def test_the_hosts_collector_is_the_hosts() -> None:

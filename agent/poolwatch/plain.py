@@ -22,7 +22,10 @@ def plain(value: Any) -> Any:
     if kind is float:
         return "+Inf" if value == inf else value
     if kind is tuple or kind is list:
-        return [item if type(item) in _AS_THEY_ARE else plain(item) for item in value]
+        return [
+            item if (of := type(item)) in _AS_THEY_ARE or (of is float and item != inf) else plain(item)
+            for item in value
+        ]
     if hasattr(kind, "__dataclass_fields__"):
         return {
             shown: item if type(item := getattr(value, name)) in _AS_THEY_ARE else plain(item)

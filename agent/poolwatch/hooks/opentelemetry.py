@@ -17,7 +17,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from poolwatch.guard import Guard
 from poolwatch.ledger import Lease, Ledger
-from poolwatch.ledger.records import NOTHING_BUT_TOLD, NOTHING_MORE
+from poolwatch.ledger.leases import NOTHING_BUT_TOLD, NOTHING_MORE
 from poolwatch.senses import flow
 
 _HOOK = "opentelemetry"

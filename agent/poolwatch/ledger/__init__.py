@@ -5,7 +5,8 @@ to one connection and appends to deques, each of which the GIL makes whole; nobo
 thread adds to. What must be counted is counted by the watcher from what it drains.
 """
 
+from poolwatch.ledger.leases import Lease
 from poolwatch.ledger.ledger import Ledger
-from poolwatch.ledger.records import Conn, Event, Lease, Pool, Wait
+from poolwatch.ledger.records import Conn, Event, Pool, Wait
 
 __all__ = ["Conn", "Event", "Lease", "Ledger", "Pool", "Wait"]

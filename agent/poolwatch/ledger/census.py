@@ -6,17 +6,19 @@ There may be ten thousand connections, so each is looked at once, and what can b
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from itertools import chain
-from operator import attrgetter
+from itertools import chain, groupby
+from operator import attrgetter, methodcaller
 from time import monotonic
 
+from poolwatch.ledger.leases import Lease
 from poolwatch.ledger.ledger import Ledger
-from poolwatch.ledger.records import Conn, Lease, Site, Sums
+from poolwatch.ledger.records import Conn, Site, Sums
 from poolwatch.senses.sockets import Socket
 
 _lent, _hand_offs = attrgetter("lent"), attrgetter("hand_offs")
 _line, _kind, _taken = attrgetter("site"), attrgetter("owner.kind"), attrgetter("taken")
-_returned, _used, _busy, _counts = map(attrgetter, ("returned", "used", "busy", "counts"))
+_used, _busy, _counts = map(attrgetter, ("used", "busy", "counts"))
+_pool, _done, _values = attrgetter("pool.key"), attrgetter("sums"), methodcaller("values")
 
 
 class Stock:
@@ -42,10 +44,8 @@ class Census:
 
     def __init__(self, ledger: Ledger) -> None:
         self.now = monotonic()
-        conns: defaultdict[int, list[Conn]] = defaultdict(list)
-        for conn in list(ledger.conns.values()):
-            conns[conn.pool.key].append(conn)
-        self.stocks = {key: Stock(some) for key, some in conns.items()}
+        conns = sorted(ledger.conns.values(), key=_pool)
+        self.stocks = {key: Stock(list(some)) for key, some in groupby(conns, _pool)}
         self.detached = list(ledger.detached.values())
 
     def out(self) -> list[Lease]:
@@ -66,9 +66,11 @@ def _sockets(conns: list[Conn]) -> list[Socket]:
 
 
 def _sums(conns: list[Conn]) -> dict[Site, Sums]:
-    parts: list[Sums] = []
-    for conn in conns:
-        parts += conn.sums.values()  # one call in C, which the GIL makes whole: others give back meanwhile
+    # all in C, which the GIL makes whole: others give back meanwhile
+    parts: list[Sums] = list(chain.from_iterable(map(_values, map(_done, conns))))
+    sites = set(map(_line, parts))
+    if len(sites) == 1:
+        return {site: _added(site, parts) for site in sites}
     by_site: defaultdict[Site, list[Sums]] = defaultdict(list)
     for part in parts:
         by_site[part.site].append(part)
@@ -77,7 +79,6 @@ def _sums(conns: list[Conn]) -> dict[Site, Sums]:
 
 def _added(site: Site, parts: list[Sums]) -> Sums:
     total = Sums(site)
-    total.returned = sum(map(_returned, parts))
     total.used = sum(map(_used, parts))
     total.busy = sum(map(_busy, parts))
     total.counts = list(map(sum, zip(*map(_counts, parts), strict=True)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from poolwatch.ledger.records import Lease
+from poolwatch.ledger.leases import Lease
 
 _MOST_STEPS = 100
 """Of one pool; of more, the highest are kept."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from poolwatch import model
-from poolwatch.ledger.records import Lease, Wait
+from poolwatch.ledger.leases import Lease
+from poolwatch.ledger.records import Wait
 from poolwatch.senses.flow import Scope
 
 MOST_NAMES = 500

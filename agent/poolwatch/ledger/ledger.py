@@ -11,16 +11,15 @@ from types import FrameType
 from typing import Any
 
 from poolwatch.ledger import crossing
+from poolwatch.ledger.leases import NOTHING_MORE, Lease
 from poolwatch.ledger.pools import QUEUE, Pools
-from poolwatch.ledger.records import BOUNDS, NOTHING_MORE, NOTHING_YET, Conn, Event, Lease, Pool, Site, Sums, Wait
+from poolwatch.ledger.records import BOUNDS, NOTHING_YET, Conn, Event, Pool, Site, Sums, Wait
 from poolwatch.native import get_ident
 from poolwatch.senses import flow
 from poolwatch.senses.actor import current, current_loop
 from poolwatch.senses.flow import current_strand, own_strand
-from poolwatch.senses.stack import Raw, inside, is_library, on_behalf_of, outside, raw
+from poolwatch.senses.stack import Raw, has_left_task, inside, is_library, on_behalf_of, outside, raw
 
-_FULL_STACKS = 4
-_SAMPLE_MASK = 63
 _FIRST_BOUND = BOUNDS[0]
 _gone: deque[Lease] = deque(maxlen=QUEUE)
 Closer = Callable[[Any], "Coroutine[Any, Any, object] | None"]
@@ -31,7 +30,7 @@ Refiller = Callable[[Lease], bool]
 def _handle_gone(lease: Lease) -> None:
     """Mark what was collected; runs in a finalizer, so it takes no lock and calls nothing of the application's."""
     if not lease.returned:
-        lease.collected = monotonic()
+        lease.own().collected = monotonic()
         _gone.append(lease)
 
 
@@ -85,15 +84,12 @@ class Ledger(Pools):
         if strand is None or strand.key != me.key:
             strand = own_strand(me.key)
         lease.strand = strand.made or strand.ref
-        lease._id = lease.statements = 0
-        lease.returned = lease.busy = lease.collected = 0.0
-        lease.statement = None
+        lease.statements = 0
+        lease.busy = 0.0
         lease.more = NOTHING_MORE
-        lease.stack = ()
         if strand.scope is not None and (scope := flow.current_scope()) is not None:
             lease.own().scope = scope
             scope.took = True
-        lease.trace = None
         if flow.note_trace is not None:
             flow.note_trace(lease)
         site = conn.site
@@ -107,8 +103,8 @@ class Ledger(Pools):
             site = conn.site
         lease.site = site
         site.seen = seen = site.seen + 1
-        if seen <= _FULL_STACKS or site.hot or not seen & _SAMPLE_MASK:
-            lease.stack = site.sample = raw(frame, self.stack_depth)
+        if seen >= site.due:
+            lease.stack = site.sampled(raw(frame, self.stack_depth))
         if conn.lease is not None:
             self.replace(conn, conn.lease)
         conn.lent += 1
@@ -125,10 +121,10 @@ class Ledger(Pools):
             self.look_now()
         if lease.owner.thread_id != get_ident():
             conn.hand_offs += 1
-        lease.returned = now = monotonic()
+        lease._returned = now = monotonic()
         conn.lease = None
         site = lease.site
-        if lease.more is not NOTHING_MORE or lease.collected or site.hot:
+        if lease.more is not NOTHING_MORE or site.hot:
             self.notable.append(lease)
             if lease.more.foreign:
                 return
@@ -137,7 +133,6 @@ class Ledger(Pools):
         if sums.site is not site:
             counted = site.counted or site
             sums = conn.latest = conn.sums.get(counted) or conn.sums.setdefault(counted, Sums(counted))
-        sums.returned += 1
         sums.used += held
         sums.busy += lease.busy
         sums.counts[0 if held <= _FIRST_BOUND else bisect_left(BOUNDS, held)] += 1
@@ -165,7 +160,7 @@ class Ledger(Pools):
             crossing.of_process(self, lease, me)
         now = monotonic()  # the last call: what a signal handler raises after it would leave us inside
         lease.user = conn.inside = me
-        lease.statement = statement
+        lease._statement = statement
         conn.since = now
         return True
 
@@ -178,7 +173,7 @@ class Ledger(Pools):
         lease.statements += 1
 
     def settled(self, lease: Lease) -> None:
-        """Record that a transaction was committed: who uses the lease next does not step into another's work."""
+        """Record that a transaction has ended: who uses the lease next does not step into another's work."""
         lease.conn.settled = lease.taken, lease.statements
 
     def _locate(self, conn: Conn, depth: int) -> FrameType | None:
@@ -193,17 +188,18 @@ class Ledger(Pools):
             frame = frame.f_back
             steps += 1
         conn.depth = steps - 1  # seen from lend
-        if frame is None or frame.f_code.co_filename == "<string>":
+        if frame is None or frame.f_code.co_filename == "<string>" or has_left_task(frame):
             frame = outside(depth)
             conn.depth = 0
-        if frame is None:
-            conn.site = self._other
-            return None
-        taker = frame
-        if is_library(frame.f_code.co_filename):
-            conn.depth = 0  # anybody may call a library: look again the next time
-            taker = on_behalf_of(frame) or frame
-        code, offset = taker.f_code, taker.f_lasti
+        if frame is not None and not is_library(frame.f_code.co_filename):
+            code, offset = frame.f_code, frame.f_lasti
+        else:
+            conn.depth = 0  # anybody may call a library, or await it: look again the next time
+            frame, taker = on_behalf_of(frame)
+            if taker is None:
+                conn.site = self._other
+                return None
+            code, offset = taker
         conn.site = self.sites.get((id(code), offset)) or self._new_site(code, offset)
         return frame
 

@@ -1,27 +1,33 @@
-"""What the ledger keeps: pools, connections, sites, leases, waits and crossings, all raw, nothing rendered."""
+"""What the ledger keeps: pools, connections, sites, waits and crossings, all raw, nothing rendered."""
 
 from __future__ import annotations
 
-import weakref
 from itertools import count
 from time import monotonic
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from poolwatch.senses import flow as senses_flow
 from poolwatch.senses import sockets
 from poolwatch.senses.actor import Actor, Loop
-from poolwatch.senses.flow import Scope, Strand, Trace, current_scope
+from poolwatch.senses.flow import Scope, current_scope
 from poolwatch.senses.marks import Marks
 from poolwatch.senses.stack import Raw
 
+if TYPE_CHECKING:
+    from poolwatch.ledger.leases import Lease
+
 serial = count(1).__next__
+_FULL_STACKS = 4
+_SAMPLE_MASK = 63
 
 
 class Pool:
     """One logical pool: a SQLAlchemy engine's pool keeps its entry over ``dispose()``."""
 
-    __slots__ = ("base", "cls", "key", "library", "limits", "loop_bound", "marks", "name", "peers", "shared", "system")
+    __slots__ = (
+        "base", "cls", "key", "library", "limits", "loop_bound", "marks", "name", "peers", "shared", "system", "tests",
+    )  # fmt: skip
 
     def __init__(self, name: str, library: str, cls: str) -> None:
         self.key = serial()
@@ -39,6 +45,8 @@ class Pool:
         """True where the class lends one connection to many by design."""
         self.loop_bound = False
         """True where using a connection on another loop than it was opened on is a fault."""
+        self.tests = False
+        """True where it lends no connection before it has seen that it lives."""
         self.marks: Marks | None = None
         """What the application said of it; None for most."""
 
@@ -50,7 +58,7 @@ BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 class Site:
     """A line that takes leases; keeps its code object, so that its id is not reused."""
 
-    __slots__ = ("code", "counted", "hot", "offset", "sample", "seen")
+    __slots__ = ("code", "counted", "due", "hot", "offset", "sample", "seen")
 
     def __init__(self, code: CodeType | None, offset: int, counted: Site | None = None) -> None:
         self.code = code
@@ -58,10 +66,24 @@ class Site:
         self.counted = counted
         """The site whose sums its leases are added to, where it is one too many to have its own."""
         self.seen = 0
+        self.due = 0
+        """How many leases there must be for the next to keep its whole stack."""
         self.hot = False
-        """True once a lease of this line has a finding: then every one keeps its stack."""
+        """True once a lease of this line has a finding; ``heat`` makes it so."""
         self.sample: Raw = ()
         """The stack of an earlier lease from this line."""
+
+    def heat(self) -> None:
+        """Have every lease of this line keep its stack from now on, and the watcher told of it."""
+        self.hot = True
+        self.due = 0
+
+    def sampled(self, stack: Raw) -> Raw:
+        """Keep the stack that was due, and say when the next one is: the first few, then few, of a hot line all."""
+        if not self.hot:
+            self.due = self.seen + 1 if self.seen < _FULL_STACKS else (self.seen | _SAMPLE_MASK) + 1
+        self.sample = stack
+        return stack
 
 
 NOWHERE = Site(None, 0)
@@ -71,14 +93,19 @@ NOWHERE = Site(None, 0)
 class Sums:
     """What one line has done with one connection; added to only by whoever returns that connection."""
 
-    __slots__ = ("busy", "counts", "returned", "site", "used")
+    __slots__ = ("busy", "counts", "site", "used")
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.returned = 0
         self.used = 0.0
         self.busy = 0.0
         self.counts = [0] * (len(BOUNDS) + 1)
+        """Leases that came back, by how long they were held: one for each of ``BOUNDS``, and those beyond."""
+
+    @property
+    def returned(self) -> int:
+        """Give how many leases came back."""
+        return sum(self.counts)
 
 
 NOTHING_YET = Sums(NOWHERE)
@@ -109,7 +136,7 @@ class Conn:
         """Who executes in it at this moment."""
         self.since = 0.0
         self.settled: tuple[float, int] = (0.0, 0)
-        """The lease (by when it was taken) that committed last, and how many statements it had run by then."""
+        """The lease (by when it was taken) that ended a transaction last, and how many statements it had run then."""
         self.foreign = 0
         """The pid it was opened in, where that is not this process."""
         self.reported = False
@@ -123,95 +150,6 @@ class Conn:
         """The line that took it last."""
         self.depth = 0
         """How many frames that line was above the ledger's; 0 where it must be looked for."""
-
-
-class More:
-    """What few leases have: made when the first of it appears."""
-
-    __slots__ = ("common", "detached", "foreign", "remedy", "scope", "session", "trail")
-
-    def __init__(self) -> None:
-        self.common = False
-        """True where it belongs to something around the flows that use it."""
-        self.detached = False
-        self.foreign = False
-        """True where it was taken before a fork, by the parent."""
-        self.remedy: str | None = None
-        """What of poolwatch gives it back, in its owner's stead."""
-        self.scope: Scope | None = None
-        self.session: str | None = None
-        """Class name of the ORM Session that works on it."""
-        self.trail: Trail | None = None
-
-
-NOTHING_MORE = More()
-"""Stands for the More of a lease that has none; never written to."""
-NOTHING_BUT_TOLD = More()
-"""The same for a lease that the watcher is to be told of when it comes back."""
-
-
-class Lease(weakref.ref[Any]):
-    """One loan; it is itself the weak reference to the handle, whose callback marks it collected.
-
-    Compare leases with ``is``: equality of weak references asks their referents.
-    """
-
-    __slots__ = (
-        "_id", "busy", "collected", "conn", "more", "owner", "returned", "site", "stack", "statement", "statements",
-        "strand", "taken", "trace", "used", "user",
-    )  # fmt: skip
-
-    _id: int
-    conn: Conn
-    owner: Actor
-    user: Actor
-    strand: weakref.ref[Strand]
-    site: Site
-    stack: Raw
-    taken: float
-    used: float
-    """When it was last used; monotonic seconds, as ``taken`` and ``returned``."""
-    returned: float
-    busy: float
-    statements: int
-    statement: str | None
-    collected: float
-    trace: Trace | None
-    """The span that was current where it was taken; of a lease of a sampled trace the watcher is told."""
-    more: More
-
-    @property
-    def id(self) -> int:
-        """Number of the lease, given when somebody asks first."""
-        if not self._id:
-            self._id = serial()
-        return self._id
-
-    def own(self) -> More:
-        """Give the lease's own More, to write to."""
-        if self.more is NOTHING_MORE or self.more is NOTHING_BUT_TOLD:
-            self.more = More()
-        return self.more
-
-
-class Trail:
-    """Who used a lease after whom; made when a second user appears."""
-
-    __slots__ = ("before", "flow", "flow_reported", "passed_on", "reported", "stack", "strand", "suspicious", "trace")
-
-    def __init__(self, strand: weakref.ref[Strand], flow: Scope | None, trace: Trace | None) -> None:
-        self.before: Actor | None = None
-        self.strand = strand
-        """Of the user so far; dead once the call it worked in is over."""
-        self.flow = flow
-        """Of the user so far; None where nobody named it, or it was over when he used the lease."""
-        self.trace = trace
-        self.suspicious = False
-        self.reported = False
-        self.flow_reported = False
-        self.passed_on = False
-        """True once somebody used it after its owner and its user so far had ended."""
-        self.stack: Raw = ()
 
 
 class Wait:

@@ -13,8 +13,9 @@ from poolwatch import model
 from poolwatch.ledger.census import Census, Stock
 from poolwatch.ledger.floors import Floors, Step
 from poolwatch.ledger.flows import Flows
+from poolwatch.ledger.leases import Lease
 from poolwatch.ledger.ledger import Ledger
-from poolwatch.ledger.records import BOUNDS, Conn, Event, Lease, Site, Sums, Wait
+from poolwatch.ledger.records import BOUNDS, Conn, Event, Site, Sums, Wait
 from poolwatch.senses.flow import Trace, is_sampled
 
 
@@ -112,6 +113,8 @@ class Totals:
         for conn in taken(ledger.retired):
             _add(conn, conn.pool.key, _of(self._gone, conn.pool.key), self._sites)
         for wait in taken(ledger.waited):
+            if wait.owner.is_own():
+                continue
             self._waited(wait)
             self.flows.waited(wait)
             news.waited.append(wait)
@@ -168,7 +171,7 @@ def _add(done: Conn | Stock, key: int, pool: PoolSums, sites: Sites) -> None:
 
 def plus(into: Sums, more: Sums) -> Sums:
     """Add the numbers of a site to another's."""
-    into.returned += more.returned
+    into.counts = list(map(add, into.counts, more.counts))
     into.used += more.used
     into.busy += more.busy
     return into

@@ -85,8 +85,8 @@ class Spans:
         span = tracer.start_span(
             f"lease {pool.name}", _under(lease.trace), attributes=attributes, start_time=since + int(lease.taken * 1e9)
         )
-        if lease._id and self._notes:
-            for at, finding in self._notes.pop(lease._id, ()):
+        if self._notes:
+            for at, finding in self._notes.pop(lease.id, ()):
                 span.add_event(finding.kind, of_finding(finding), at)
         span.end(since + int(lease.returned * 1e9))
 

@@ -11,7 +11,7 @@ import os
 import sqlalchemy
 
 from poolwatch.guard import Guard
-from poolwatch.hooks.sqlalchemy import engines, loans, pools, statements, waits
+from poolwatch.hooks.sqlalchemy import engines, loans, pools, rollbacks, statements, waits
 from poolwatch.ledger import Ledger
 from poolwatch.senses.stack import treat_as_inside
 
@@ -20,6 +20,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
     """Hook SQLAlchemy's engines, pools and dialects; ``guard`` remembers how to undo it."""
     treat_as_inside(os.path.dirname(sqlalchemy.__file__))
     statements.install(ledger, guard)
+    rollbacks.install(ledger, guard)
     engines.install(ledger, guard)
     pools.install(ledger, guard)
     loans.install(ledger, guard)

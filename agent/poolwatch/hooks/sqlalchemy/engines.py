@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 from typing import Any
 
-from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.engine import URL, Dialect, Engine
 from sqlalchemy.pool import AssertionPool, NullPool, QueuePool, SingletonThreadPool, StaticPool
 
 from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.statements import wrap_dialect
 from poolwatch.ledger import Ledger, Pool
-from poolwatch.ledger.records import serial
+from poolwatch.ledger.pools import Home
 from poolwatch.senses import marks
 
 _HOOK = "sqlalchemy.engine"
 _LOOPLESS_DRIVERS = {"aiosqlite"}
+_ODBC_WORD = re.compile(r"(\w+)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*)(?:;|$)")
+"""One of a connection string; a password may hold anything, in braces."""
 _ledger: Ledger
 _guard: Guard
-
-
-class Home:
-    """One physical pool object and the logical pool it is for."""
-
-    __slots__ = ("pool", "ref", "serial")
-
-    def __init__(self, pool: Pool, physical: Any) -> None:
-        self.pool = pool
-        self.serial = serial()
-        was, number = id(physical), self.serial
-        self.ref = weakref.ref(physical, lambda _: _ledger.homeless.append((was, number)))
 
 
 _by_dialect: weakref.WeakKeyDictionary[Any, Pool] = weakref.WeakKeyDictionary()
@@ -41,7 +32,15 @@ def home_of(physical: Any) -> Home:
     """Give the home of a SQLAlchemy pool; makes one at first sight."""
     home = _ledger.homes.get(id(physical))
     if home is None or home.ref() is not physical:
-        home = _ledger.homes[id(physical)] = Home(_logical(physical), physical)
+        home = _new_home(_logical(physical), physical)
+    return home
+
+
+def _new_home(pool: Pool, physical: Any) -> Home:
+    home = Home(pool)
+    was, number = id(physical), home.serial
+    home.ref = weakref.ref(physical, lambda _: _ledger.homeless.append((was, number)))
+    _ledger.homes[was] = home
     return home
 
 
@@ -68,13 +67,25 @@ def _name(physical: Any, engine: Engine | None) -> str:
     if url.host:
         port = f":{url.port}" if url.port else ""
         return f"{url.host}{port}/{url.database or ''}"
-    return f"{url.get_backend_name()}/{url.database or ':memory:'}"
+    return f"{url.get_backend_name()}/{_database(physical, url)}".rstrip("/")
+
+
+def _database(physical: Any, url: URL) -> str:
+    """Name a database that has no host in its URL; with a ``creator`` of the application's nobody knows it."""
+    words = {
+        name.lower(): word.strip("{}") for name, word in _ODBC_WORD.findall(str(url.query.get("odbc_connect", "")))
+    }
+    if words:
+        return "/".join(words[name] for name in ("server", "database") if name in words)
+    by_url = str(getattr(physical._creator, "__module__", "")).startswith("sqlalchemy.")
+    return url.database or (":memory:" if by_url and url.get_backend_name() == "sqlite" else "")
 
 
 def _describe(pool: Pool, physical: Any) -> None:
     pool.cls = type(physical).__name__
     pool.shared = isinstance(physical, StaticPool)
     pool.limits = _limits(physical)
+    pool.tests = bool(physical._pre_ping)
     dialect = physical._dialect
     pool.system = str(getattr(dialect, "name", ""))  # a pool made by hand has none
     loopless = pool.shared and getattr(dialect, "driver", "") in _LOOPLESS_DRIVERS
@@ -115,6 +126,9 @@ def _see(engine: Engine) -> None:
         for cls in type(engine.dialect).__mro__:
             wrap_dialect(cls)
         pool = engine.pool
-        _ledger.homes[id(pool)] = Home(_logical(pool, engine), pool)
+        _new_home(_logical(pool, engine), pool)
     except Exception as error:
         _guard.failed(_HOOK, error)
+
+
+__name__ = "sqlalchemy." + __name__  # its warnings are told of the first line that is not of such a module

@@ -9,9 +9,9 @@ from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard, is_hosts
 from poolwatch.hooks.patch import patch
-from poolwatch.hooks.sqlalchemy.pools import drop, unseen
+from poolwatch.hooks.sqlalchemy.pools import conn_of, drop, unseen
 from poolwatch.hooks.sqlalchemy.remedies import drop_inherited
-from poolwatch.ledger import Conn, Ledger, crossing
+from poolwatch.ledger import Ledger, crossing
 
 _CHECKOUT = "sqlalchemy.checkout"
 _CHECKIN = "sqlalchemy.checkin"
@@ -19,13 +19,12 @@ _OWN_FRAMES = 2
 """Between an application's ``pool.connect()`` and the ledger: SQLAlchemy's method and our wrapper."""
 _ledger: Ledger
 _guard: Guard
-_conns: dict[int, Conn]
 
 
 def install(ledger: Ledger, guard: Guard) -> None:
     """See every checkout and checkin of every pool."""
-    global _ledger, _guard, _conns
-    _ledger, _guard, _conns = ledger, guard, ledger.conns
+    global _ledger, _guard
+    _ledger, _guard = ledger, guard
     lend = vars(_ConnectionFairy)["_checkout"].__func__
     patch(guard, _CHECKOUT, _ConnectionFairy, "_checkout", staticmethod(_checkout(lend)))
     patch(guard, _CHECKIN, _ConnectionRecord, "checkin", _checkin(_ConnectionRecord.checkin))
@@ -36,11 +35,14 @@ def install(ledger: Ledger, guard: Guard) -> None:
 def _checkout(original: Any) -> Any:
     def _checkout(pool: Any, threadconns: Any = None, fairy: Any = None) -> Any:
         lent = original(_ConnectionFairy, pool, threadconns, fairy)
-        if lent._counter != 1:
-            return lent
+        if fairy is not None:
+            return lent  # whoever has it already asked again
         try:
             record = lent._connection_record
-            conn = _conns.get(id(record)) or unseen(record)
+            try:
+                conn = record._poolwatch
+            except AttributeError:
+                conn = unseen(record)
             if conn.pool.marks is not None:
                 crossing.of_route(_ledger, conn.pool)
             _ledger.lend(conn, lent, _OWN_FRAMES)
@@ -57,7 +59,7 @@ def _checkout(original: Any) -> Any:
 def _refuse(fairy: Any, error: BaseException) -> None:
     """Take a connection back that its taker will never see, as SQLAlchemy does where a listener raises."""
     record = fairy._connection_record
-    conn = _conns.get(id(record))
+    conn = conn_of(record)
     if conn is not None and conn.lease is not None:
         _ledger.replace(conn, conn.lease)
     record._checkin_failed(error)
@@ -66,8 +68,8 @@ def _refuse(fairy: Any, error: BaseException) -> None:
 def _checkin(original: Any) -> Any:
     def checkin(self: Any, _fairy_was_created: bool = True) -> None:
         try:
-            conn = _conns.get(id(self))
-            if conn is not None and conn.lease is not None:  # without one it was a reconnect that failed
+            conn = self._poolwatch
+            if conn.lease is not None:
                 _ledger.give_back(conn, conn.lease)
                 if not conn.open and conn.lease is None:
                     drop(self, conn)
@@ -75,7 +77,8 @@ def _checkin(original: Any) -> Any:
             if is_hosts(error):
                 _give_back_after_all(self)
                 raise
-            _guard.failed(_CHECKIN, error)
+            if conn_of(self) is not None:  # without one it was a connect that failed
+                _guard.failed(_CHECKIN, error)
         finally:
             original(self, _fairy_was_created)
 
@@ -84,7 +87,7 @@ def _checkin(original: Any) -> Any:
 
 def _give_back_after_all(record: Any) -> None:
     """Note a return that somebody else's exception interrupted: the connection does come back."""
-    conn = _conns.get(id(record))
+    conn = conn_of(record)
     if conn is not None and conn.lease is not None:
         _ledger.give_back(conn, conn.lease)
 
@@ -93,7 +96,7 @@ def _replace(original: Any) -> Any:
     def get_connection(self: Any) -> Any:
         """Have an inherited connection replaced before anybody gets it."""
         try:
-            conn = _conns.get(id(self))
+            conn = conn_of(self)
             if conn is not None and conn.foreign and self.dbapi_connection is not None:
                 drop_inherited(_ledger, self)
         except Exception as error:
@@ -101,3 +104,6 @@ def _replace(original: Any) -> Any:
         return original(self)
 
     return get_connection
+
+
+__name__ = "sqlalchemy." + __name__  # its warnings are told of the first line that is not of such a module

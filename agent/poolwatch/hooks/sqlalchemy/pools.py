@@ -6,31 +6,34 @@ error in the application.
 
 from __future__ import annotations
 
-import time
+import gc
+from time import time
 from typing import Any
 
 from sqlalchemy.pool import Pool as SQLAlchemyPool
 from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 
+from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
+from poolwatch.hooks.sqlalchemy.closing import report_foreign
 from poolwatch.hooks.sqlalchemy.engines import home_of
 from poolwatch.hooks.sqlalchemy.remedies import give_back
-from poolwatch.ledger import Conn, Lease, Ledger
+from poolwatch.ledger import Conn, Ledger, detached
 from poolwatch.ledger.connecting import Connecting
 from poolwatch.senses import sockets
 from poolwatch.senses.actor import current_loop
 
 _ledger: Ledger
 _guard: Guard
-_conns: dict[int, Conn]
 
 
 def install(ledger: Ledger, guard: Guard) -> None:
     """See the connections of every pool, also where the application has its own ``creator``."""
-    global _ledger, _guard, _conns
-    _ledger, _guard, _conns = ledger, guard, ledger.conns
+    global _ledger, _guard
+    _ledger, _guard = ledger, guard
     ledger.closers["sqlalchemy"] = give_back
+    guard.add("sqlalchemy.connect", _forget_all)
     for cls, name, event, wrapper in _WRAPPERS:
         patch(guard, "sqlalchemy." + event, cls, name, wrapper(getattr(cls, name)))
 
@@ -43,7 +46,7 @@ def _connect(original: Any) -> Any:
             original(self)
         try:
             conn = unseen(self)
-            _ledger.opened.append((conn.pool, max(0.0, time.time() - self.starttime)))
+            _ledger.opened.append((conn.pool, max(0.0, time() - self.starttime)))
         except Exception as error:
             _guard.failed("sqlalchemy.connect", error)
 
@@ -53,11 +56,15 @@ def _connect(original: Any) -> Any:
 def _close(original: Any) -> Any:
     def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            conn = _conns.get(id(self))
+            conn = conn_of(self)
             if conn is not None:
+                if conn.foreign and not kwargs.get("terminate"):
+                    report_foreign(_ledger, self, conn)
                 conn.open = False  # a lease on it ends at checkin
                 if conn.lease is None:
                     drop(self, conn)
+        except CrossingError:
+            raise
         except Exception as error:
             _guard.failed("sqlalchemy.close", error)
         return original(self, *args, **kwargs)
@@ -70,23 +77,22 @@ def _detach(original: Any) -> Any:
         record = self._connection_record
         original(self)
         if record is not None:
-            _detached(record, self.dbapi_connection)
+            _detached(record, self)
 
     return detach
 
 
-def _detached(record: Any, connection: Any) -> None:
-    """Take a lease out of the pool's numbers; it ends when its connection is closed."""
+def _detached(record: Any, fairy: Any) -> None:
+    """Take a lease out of the pool's numbers; it ends when its connection is closed, or with its proxy."""
     try:
-        conn = _conns.pop(id(record), None)
+        conn = _forget(record)
         if conn is None or conn.lease is None:
             return
         lease = conn.lease
         if lease.collected:  # SQLAlchemy detaches what it cannot return: an async connection that was dropped
-            _end(lease)
+            detached.end(_ledger, lease)
         else:
-            lease.own().detached = True
-            _ledger.detached[id(connection)] = lease
+            detached.detach(_ledger, lease, fairy, _guard)
     except Exception as error:
         _guard.failed("sqlalchemy.detach", error)
 
@@ -96,7 +102,8 @@ def _close_detached(original: Any) -> Any:
         try:
             lease = _ledger.detached.pop(id(connection), None)
             if lease is not None:
-                _end(lease)
+                detached.end(_ledger, lease)
+                _untie(lease())
         except Exception as error:
             _guard.failed("sqlalchemy.close_detached", error)
         return original(self, connection, *args, **kwargs)
@@ -114,24 +121,45 @@ _WRAPPERS = (
 
 def drop(record: Any, conn: Conn) -> None:
     """Forget a physical connection that is closed and back."""
-    _conns.pop(id(record), None)
+    _forget(record)
     _ledger.retire(conn)
 
 
-def _end(lease: Lease) -> None:
-    _ledger.give_back(lease.conn, lease)
-    _ledger.retire(lease.conn)
+def conn_of(record: Any) -> Conn | None:
+    """Give what is known of a record's physical connection."""
+    conn: Conn | None = vars(record).get("_poolwatch")
+    return conn
+
+
+def _forget(record: Any) -> Conn | None:
+    _ledger.conns.pop(id(record), None)
+    conn: Conn | None = vars(record).pop("_poolwatch", None)
+    return conn
+
+
+def _forget_all() -> None:
+    """Leave nothing on the records that there are, nor on what was detached."""
+    for found in [found for found in gc.get_objects() if type(found) in (_ConnectionRecord, _ConnectionFairy)]:
+        _untie(found)
+
+
+def _untie(found: Any) -> None:
+    if found is not None:
+        vars(found).pop("_poolwatch", None)
 
 
 def unseen(record: Any) -> Conn:
-    """Begin to know the physical connection of a record."""
+    """Begin to know the physical connection of a record; it is kept on the record, where it is found quickest."""
     home = home_of(record._ConnectionRecord__pool)
-    before = _conns.get(id(record))
+    before = conn_of(record)
     if before is not None:
         if before.lease is not None:
             _ledger.replace(before, before.lease)
         _ledger.retire(before)
     loop = current_loop() if home.pool.loop_bound else None
-    conn = _conns[id(record)] = Conn(home.pool, home.serial, loop)
+    conn = _ledger.conns[id(record)] = record._poolwatch = Conn(home.pool, home.serial, loop)
     conn.socket = sockets.of_connection(record.driver_connection)
     return conn
+
+
+__name__ = "sqlalchemy." + __name__  # its warnings are told of the first line that is not of such a module

@@ -8,21 +8,20 @@ from typing import Any
 from sqlalchemy.engine.default import DefaultDialect
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard
+from poolwatch.guard import Guard, is_hosts
 from poolwatch.hooks.patch import patch
-from poolwatch.ledger import Conn, Lease, Ledger
+from poolwatch.ledger import Lease, Ledger
 from poolwatch.senses.actor import current
 
 _HOOK = "sqlalchemy.execute"
 _ledger: Ledger
 _guard: Guard
-_conns: dict[int, Conn]
 
 
 def install(ledger: Ledger, guard: Guard) -> None:
     """See every statement of every dialect, those with methods of their own included."""
-    global _ledger, _guard, _conns
-    _ledger, _guard, _conns = ledger, guard, ledger.conns
+    global _ledger, _guard
+    _ledger, _guard = ledger, guard
     for dialect in _with_subclasses(DefaultDialect):
         wrap_dialect(dialect)
 
@@ -48,27 +47,31 @@ def _execute(original: Any) -> Any:
     def do_execute(self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> Any:
         if context is None:
             return original(self, cursor, statement, parameters)
-        lease = None
         try:
-            conn = _conns[id(context.root_connection._dbapi_connection._connection_record)]
-            held = conn.lease
-            # the common case, in place: the one who used it last executes, and nobody else is inside
-            if held is not None and conn.inside is None and not conn.foreign and held.user is (me := current()):
-                lease, conn.inside, held.statement, conn.since = held, me, statement, monotonic()
-            elif held is not None and _ledger.enter(held, statement):
-                lease = held
-        except KeyError:
-            lease = _enter_detached(context, statement)
+            conn = context.root_connection._dbapi_connection._connection_record._poolwatch
+            lease = conn.lease
+            if lease is None or conn.inside is not None or conn.foreign or lease.user is not (me := current()):
+                lease = lease if lease is not None and _ledger.enter(lease, statement) else None
+            else:  # the common case, in place: the one who used it last executes, and nobody else is inside
+                conn.since = monotonic()  # the last call: what a signal handler raises after it would leave us inside
+                lease._statement = statement
+                conn.inside = me
+        except AttributeError as error:  # of a detached connection, or one that is not known
+            if is_hosts(error):
+                raise
+            lease = _enter_slowly(context, statement)
+            if lease is not None:
+                conn = lease.conn
         except CrossingError:
             raise
         except Exception as error:
             _guard.failed(_HOOK, error)
+            lease = None
         if lease is None:
             return original(self, cursor, statement, parameters, context)
         try:
             return original(self, cursor, statement, parameters, context)
         finally:  # as Ledger.leave, in place
-            conn = lease.conn
             conn.inside = None
             lease.used = now = monotonic()
             lease.busy += now - conn.since
@@ -117,11 +120,11 @@ def lease_of(fairy: Any) -> Lease | None:
     record = fairy._connection_record
     if record is None:
         return _ledger.detached.get(id(fairy.dbapi_connection))
-    conn = _conns.get(id(record))
+    conn = vars(record).get("_poolwatch")
     return None if conn is None else conn.lease
 
 
-def _enter_detached(context: Any, statement: Any) -> Lease | None:
+def _enter_slowly(context: Any, statement: Any) -> Lease | None:
     try:
         lease = lease_of(context.root_connection._dbapi_connection)
         return lease if lease is not None and _ledger.enter(lease, statement) else None
@@ -130,3 +133,6 @@ def _enter_detached(context: Any, statement: Any) -> Lease | None:
     except Exception as error:
         _guard.failed(_HOOK, error)
         return None
+
+
+__name__ = "sqlalchemy." + __name__  # its warnings are told of the first line that is not of such a module

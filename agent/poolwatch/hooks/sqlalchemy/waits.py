@@ -1,10 +1,13 @@
-"""Waits for an empty pool, which no event tells of: ``QueuePool._do_get`` is wrapped.
+"""Waits for an empty pool, which no event tells of.
 
-Where the pool has something to give, the wrapper asks three attributes and steps aside.
+A pool can make somebody wait only once it is full, and most never are. So what grows a QueuePool is wrapped, and a pool
+that is about to be full gets a ``_do_get`` of its own: the others' checkouts pay nothing.
 """
 
 from __future__ import annotations
 
+import gc
+import weakref
 from asyncio import _get_running_loop
 from typing import Any
 
@@ -19,53 +22,99 @@ from poolwatch.hooks.sqlalchemy.engines import home_of
 from poolwatch.ledger import Ledger, Wait
 
 _HOOK = "sqlalchemy.wait"
+_NAME = "_do_get"
+_ledger: Ledger
+_guard: Guard
 
 
 def install(ledger: Ledger, guard: Guard) -> None:
     """See every wait for a QueuePool and its subclasses."""
-    original = QueuePool._do_get
+    global _ledger, _guard
+    _ledger, _guard = ledger, guard
+    patch(guard, _HOOK, QueuePool, "_inc_overflow", _growing(QueuePool._inc_overflow))
+    guard.add(_HOOK, _disarm)
+    for pool in _pools():
+        if _is_full(pool, 0):
+            _arm(pool)
 
-    def _do_get(self: Any) -> Any:
+
+def _growing(original: Any) -> Any:
+    def _inc_overflow(self: Any) -> Any:
         try:
-            waits = -1 < self._max_overflow <= self._overflow
-            if waits:
-                queue = self._pool
-                waits = not queue.queue if type(queue) is Queue else queue.empty()  # SQLAlchemy's own without its lock
-        except AttributeError as error:  # a version that calls it otherwise
-            guard.failed(_HOOK, error)
-            waits = False
-        return _wait(self) if waits else original(self)
+            if _is_full(self, 1):
+                _arm(self)
+        except Exception as error:
+            _guard.failed(_HOOK, error)
+        return original(self)
 
-    def _wait(pool: Any) -> Any:
-        wait = _begin(ledger, guard, pool)
-        if wait is None:
-            return original(pool)
-        timed_out = False
-        try:
-            return original(pool)
-        except PoolTimeout:
-            timed_out = True
-            raise
-        finally:
-            _end(ledger, guard, wait, timed_out)
-
-    patch(guard, _HOOK, QueuePool, "_do_get", _do_get)
+    return _inc_overflow
 
 
-def _begin(ledger: Ledger, guard: Guard, pool: Any) -> Wait | None:
+def _is_full(pool: Any, more: int) -> bool:
+    """Tell whether a pool with ``more`` connections than now may open no other."""
+    return bool(-1 < pool._max_overflow <= pool._overflow + more)
+
+
+def _arm(pool: Any) -> None:
+    """Watch the waits for one pool from now on; it must not keep itself alive by it."""
+    if _NAME not in vars(pool):
+        seen = weakref.ref(pool)
+        setattr(pool, _NAME, lambda: _get(seen()))
+
+
+def _disarm() -> None:
+    for pool in _pools():
+        vars(pool).pop(_NAME, None)
+
+
+def _pools() -> list[Any]:
+    return [found for found in gc.get_objects() if issubclass(type(found), QueuePool)]
+
+
+def _get(pool: Any) -> Any:
+    try:
+        waits = _is_full(pool, 0) and _is_empty(pool._pool)
+    except Exception as error:
+        _guard.failed(_HOOK, error)
+        waits = False
+    return _wait(pool) if waits else type(pool)._do_get(pool)
+
+
+def _is_empty(queue: Any) -> bool:
+    return not queue.queue if type(queue) is Queue else queue.empty()  # SQLAlchemy's own without its lock
+
+
+def _wait(pool: Any) -> Any:
+    wait = _begin(pool)
+    if wait is None:
+        return type(pool)._do_get(pool)
+    timed_out = False
+    try:
+        return type(pool)._do_get(pool)
+    except PoolTimeout:
+        timed_out = True
+        raise
+    finally:
+        _end(wait, timed_out)
+
+
+def _begin(pool: Any) -> Wait | None:
     try:
         on_loop = not pool._is_asyncio and _get_running_loop() is not None
         home = home_of(pool)
-        return ledger.blocked(home.pool, on_loop, home.serial)
+        return _ledger.blocked(home.pool, on_loop, home.serial)
     except CrossingError:
         raise
     except Exception as error:
-        guard.failed(_HOOK, error)
+        _guard.failed(_HOOK, error)
         return None
 
 
-def _end(ledger: Ledger, guard: Guard, wait: Wait, timed_out: bool) -> None:
+def _end(wait: Wait, timed_out: bool) -> None:
     try:
-        ledger.unblocked(wait, timed_out)
+        _ledger.unblocked(wait, timed_out)
     except Exception as error:
-        guard.failed(_HOOK, error)
+        _guard.failed(_HOOK, error)
+
+
+__name__ = "sqlalchemy." + __name__  # its warnings are told of the first line that is not of such a module
