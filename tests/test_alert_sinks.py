@@ -438,3 +438,15 @@ assert turns > 10, turns
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[1])
         assert done.returncode == 0, done.stderr
         assert [len(plain.taken), len(encrypted.taken)] == [1, 1]
+
+
+def test_who_holds_and_who_waits_is_told() -> None:
+    """Whoever is paged for an exhausted pool reads who holds its connections, longest first, and who waits."""
+    people = [{"owner": f"thread {n}", "age_seconds": n, "waited_seconds": n, "site": f"shop.py:{n} f"} for n in (1, 2)]
+    lines = alert(kind="starvation.exhausted", lease={"holders": people, "waiters": people}).text().splitlines()
+    assert [line for line in lines if line.startswith(("Held by", "Waiting"))] == [
+        "Held by: thread 2, for 2 s, from shop.py:2 f",
+        "Held by: thread 1, for 1 s, from shop.py:1 f",
+        "Waiting: thread 2, for 2 s, at shop.py:2 f",
+        "Waiting: thread 1, for 1 s, at shop.py:1 f",
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections import deque
@@ -11,9 +10,9 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 from poolwatch.libraries import POOL_LIBRARIES
+from poolwatch.speech import Log
 
-log = logging.getLogger("poolwatch")
-log.addHandler(logging.NullHandler())  # silent where the host has set up no logging
+log = Log("poolwatch")
 
 Undo = Callable[[], None]
 _OUR_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep

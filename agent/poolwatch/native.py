@@ -8,9 +8,11 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import signal
 import sys
-import time
+import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, TypeVar
 
 
@@ -38,6 +40,36 @@ def pid_namespace() -> int:
         return 0
 
 
+own_threads: set[int] = set()
+"""Idents of the threads that poolwatch started and that live: what they take and wait for is not the application's."""
+
+
+def start_own_thread(run: Callable[..., object], *args: object) -> None:
+    """Start a thread of poolwatch's own; raises RuntimeError where none can be had, as late in the end of a process."""
+    start_new_thread(_run_own, (run, args))
+
+
+def _run_own(run: Callable[..., object], args: tuple[object, ...]) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the host's threads
+    own_threads.add(get_ident())
+    try:
+        run(*args)
+    finally:
+        own_threads.discard(get_ident())
+
+
+def leave_no_dummy() -> None:
+    """Take a thread of poolwatch's own out of those that ``threading`` lists.
+
+    Each record of ``logging`` asks there, and so enters it as a dummy, which the host can neither join nor end.
+    """
+    if get_ident() in own_threads:
+        known = threading._active  # type: ignore[attr-defined]
+        ident = threading.get_ident()  # gevent has another
+        if type(known.get(ident)) is threading._DummyThread:
+            known.pop(ident, None)
+
+
 def wait_for_end_of(native_id: int) -> None:
     """Wait a little until the system has ended a thread whose Python code is over; Python counts them at a fork."""
     for _ in range(50):
@@ -47,7 +79,8 @@ def wait_for_end_of(native_id: int) -> None:
 
 
 _LONGEST_REST = 1.0
-"""Seconds after which nobody joins a rest of the collector: many calls that overlap would be a rest without end."""
+"""Seconds after which the next call ends a rest of the collector: many that overlap, or one that hangs, would be a rest
+without end."""
 _T = TypeVar("_T")
 _switch = allocate_lock()
 _RESTS = 1 << 30
@@ -76,14 +109,18 @@ def with_collector_paused(call: Callable[[], _T]) -> _T:
 
 
 def _rest() -> bool:
-    """Count one more call that the collector rests for; false where it has rested for too long already."""
+    """Count one more call that the collector rests for; false where it has rested for too long, and is woken."""
     global _calls, _since
     _switch.acquire()  # no ``with`` here and below: it makes objects for the collector to count, and so may call it
-    joined = not _calls or time.monotonic() - _since <= _LONGEST_REST
+    joined = not _calls or monotonic() - _since <= _LONGEST_REST
     if not _calls:
-        _since = time.monotonic()
+        _since = monotonic()
         _stop_collector()
-    _calls += joined
+    if joined:
+        _calls += 1
+    else:
+        _calls = 0
+        _start_collector()
     _switch.release()
     return joined
 

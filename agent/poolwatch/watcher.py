@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from time import monotonic
+from time import monotonic, thread_time
 
 from poolwatch import model
 from poolwatch.alert import log
@@ -22,9 +20,10 @@ from poolwatch.native import (
     allocate_lock,
     get_ident,
     get_native_id,
+    leave_no_dummy,
     let_collector_go_on,
     sleep,
-    start_new_thread,
+    start_own_thread,
     wait_for_end_of,
     with_collector_paused,
 )
@@ -61,7 +60,7 @@ class Watcher:
         if not self._running:
             self._running = True
             self._alarm, self._done = Alarm(), Alarm()
-            start_new_thread(self._run, ())
+            start_own_thread(self._run)
 
     def stop(self) -> None:
         """End the thread and wait for it, at most a second."""
@@ -95,15 +94,15 @@ class Watcher:
         self._looks = self._new_looks()
 
     def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the host's threads
         self._ident, self._native_id = get_ident(), get_native_id()
         done, alarm, look = self._done, self._alarm, self._look_guarded
-        started = time.thread_time()
+        started = thread_time()
         while self._running and self._alarm is alarm:
             alarm.wait(self._interval)
             if self._running and self._alarm is alarm:
                 with_collector_paused(look)
-            spent = time.thread_time()
+                leave_no_dummy()
+            spent = thread_time()
             self._looks.cpu_seconds += spent - started
             started = spent
         done.ring()
@@ -121,7 +120,7 @@ class Watcher:
         self._ending = self._ending or final
         with self._alone():
             changes, news = self._looks.look(final)
-        for follow in self.followers:  # outside the lock: a logging handler may ask for a snapshot
+        for follow in self.followers:  # outside the lock: a sink may ask for a snapshot
             try:
                 follow(changes, news)
             except Exception as error:

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from poolwatch.model import Json
+from poolwatch.text.people import people
 from poolwatch.text.words import clean, clock, duration
 
 State = Literal["opened", "stronger", "repeated", "resolved"]
@@ -96,6 +97,7 @@ class Alert:
             lines.append(_line(f"Where: {self.site}"))
         if found["owners"]:
             lines.append(_line(f"Who: {_owner(found['owners'][0])}"))
+        lines += [_line(f"{label}: {one}") for label, listed in people(found) for one in listed]
         if found["retained_by"]:
             lines.append(_line(f"Kept by: {'; '.join(found['retained_by'])}"))
         lines.append(f"Since: {clock(self.opened_at)}, {_times(found['count'])}")

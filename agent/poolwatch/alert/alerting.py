@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from time import monotonic
+from time import monotonic, time
 
 from poolwatch.alert.alert import Alert, Origin
 from poolwatch.alert.book import Book
@@ -15,7 +14,7 @@ from poolwatch.alert.silence import Silence
 from poolwatch.alert.sinks import senders
 from poolwatch.config import Config
 from poolwatch.findings import Change
-from poolwatch.model import Finding, Json, fault, plain
+from poolwatch.model import Finding, Json, plain
 from poolwatch.native import allocate_lock
 
 LAST_CHANCE = 2.0
@@ -40,12 +39,12 @@ class Alerting:
 
     def follow(self, changes: Collection[Change], findings: Iterable[Finding]) -> None:
         """Take what changed at a look, and all findings there are now; send what is due."""
-        now = time.time()
+        now = time()
         with self._lock:  # a look may be asked for by any thread
             for _, finding in changes:
                 self.book.see(plain(finding), now)
             if changes:
-                self.book.keep({_key(finding) for finding in findings}, now)
+                self.book.keep({finding.key for finding in findings}, now)
             self.send_due(now)
 
     def send_due(self, now: float) -> bool:
@@ -87,8 +86,13 @@ class Alerting:
             total["all dropped"] = self.book.dropped
         return {what: count for what, count in total.items() if count}
 
+    def go_on(self) -> None:
+        """Have the threads there that send."""
+        for sender in self._senders:
+            sender.wake()
+
     def pause(self) -> None:
-        """End the threads, as before a fork; the next look starts them again."""
+        """End the threads, as before a fork."""
         for sender in self._senders:
             sender.stop()
 
@@ -96,18 +100,13 @@ class Alerting:
         """Call everything resolved where there is a reason ``why``, send what waits, and end in bounded time."""
         if why is not None:
             with self._lock:
-                self.book.close(why, time.time())
-                self.send_due(time.time())
+                self.book.close(why, time())
+                self.send_due(time())
         until = monotonic() + LAST_CHANCE
         for sender in self._senders:
             sender.begin_last()
         for sender in self._senders:
             sender.finish_last(until)
-
-
-def _key(finding: Finding) -> object:
-    site = finding.site
-    return fault(finding.kind, finding.pool, (site.file, site.line, site.function) if site else None)
 
 
 def own_instance() -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
+from time import time
 
 from poolwatch.alert.alert import Alert, iso
 from poolwatch.alert.post import Post
+from poolwatch.merge import finding_key
 from poolwatch.model import Json
 
 NAME = "PoolwatchFinding"
@@ -22,6 +23,7 @@ class Alertmanager:
     """A sink that posts all it is given at once."""
 
     kind = "alertmanager"
+    is_hosts = False
 
     def __init__(self, post: Post) -> None:
         self._post = post
@@ -29,7 +31,7 @@ class Alertmanager:
 
     def send(self, alerts: Sequence[Alert]) -> None:
         """Post them; raises Failure."""
-        now = time.time()
+        now = time()
         self._post.send(json.dumps([posted(alert, now) for alert in alerts]).encode(), Content_Type="application/json")
 
     def abort(self) -> None:
@@ -40,6 +42,7 @@ class Alertmanager:
 def posted(alert: Alert, now: float) -> Json:
     """Give an alert of the API; its labels stay the same while grade and place do."""
     found = alert.finding
+    _, pool, _ = finding_key(found)  # not found["pool"], which may be one twin now and another later
     labels = {
         "alertname": NAME,
         "severity": alert.severity,
@@ -47,7 +50,7 @@ def posted(alert: Alert, now: float) -> Json:
         "instance": alert.origin.instance,
         "kind": found["kind"],
         "grade": found["grade"],
-        "pool": found["pool"],
+        "pool": pool,
         "site": alert.site,
         "test": "true" if alert.test else "",
     }

@@ -13,6 +13,7 @@ class Function:
     """A sink that calls ``function`` with what webhooks get; what it raises is a failure, and it is called again."""
 
     kind = "function"
+    is_hosts = True
 
     def __init__(self, function: Callable[[Json], object]) -> None:
         self._function = function

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 from poolwatch.findings import Change
 from poolwatch.model import Finding
 from poolwatch.senses import flow
+from poolwatch.speech import Log, say
 
-log = logging.getLogger("poolwatch.findings")
+log = Log("poolwatch.findings")
 
 LEVELS = {"proved": logging.ERROR, "probable": logging.WARNING, "suspected": logging.INFO}
 
@@ -22,20 +24,18 @@ LEVELS = {"proved": logging.ERROR, "probable": logging.WARNING, "suspected": log
 def follow(changes: Iterable[Change], news: object) -> None:
     """Log what changed; repeats are only counted in the report."""
     for change, finding in changes:
-        level = logging.INFO if change == "resolved" else LEVELS[finding.grade]
-        if change == "repeated" or not log.isEnabledFor(level):
-            continue
-        with _within(finding):
-            log.handle(_record(level, change, finding))
+        if change != "repeated":
+            say(partial(_say, change, finding))
 
 
-def _record(level: int, change: str, finding: Finding) -> logging.LogRecord:
+def _say(change: str, finding: Finding) -> None:
+    level = logging.INFO if change == "resolved" else LEVELS[finding.grade]
     where = f" at {finding.site}" if finding.site else ""
     text = finding.resolution if change == "resolved" else finding.summary
     args = (finding.kind, finding.grade, change, where, finding.pool, text)
-    record = log.makeRecord(log.name, level, *log.findCaller()[:2], "%s %s %s%s on pool %s: %s", args, None)
-    vars(record).update(facts(change, finding))  # as `extra`, which refuses names that the host's factory has set
-    return record
+    place = (__file__, _say.__code__.co_firstlineno)
+    with _within(finding):
+        log.say_now(level, "%s %s %s%s on pool %s: %s", args, place, facts(change, finding))
 
 
 def facts(change: str, finding: Finding) -> dict[str, str]:

@@ -27,8 +27,11 @@ class OwnAlerts(Protocol):
     def counts(self) -> dict[str, int]:
         """Give how many alerts were sent, failed and dropped, by sink."""
 
+    def go_on(self) -> None:
+        """Have the threads there that send."""
+
     def pause(self) -> None:
-        """End the threads until the next look."""
+        """End the threads until ``go_on``."""
 
     def became_child(self) -> None:
         """Begin anew in a forked child."""
@@ -53,6 +56,9 @@ class _NoAlerts:
 
     def counts(self) -> dict[str, int]:
         return {}
+
+    def go_on(self) -> None:
+        pass
 
     def pause(self) -> None:
         pass
@@ -83,6 +89,9 @@ class _Sent:
 
     def counts(self) -> dict[str, int]:
         return self._alerting.counts()
+
+    def go_on(self) -> None:
+        self._alerting.go_on()
 
     def pause(self) -> None:
         self._alerting.pause()

@@ -10,7 +10,7 @@ import _socket
 import io
 import re
 from base64 import b64encode
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -217,9 +217,8 @@ def _seconds(given: str | None) -> float | None:
         moment = parsedate_to_datetime(given).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    import time
 
-    return min(max(moment - time.time(), 0.0), _LONGEST_WAIT)
+    return min(max(moment - time(), 0.0), _LONGEST_WAIT)
 
 
 def _words(status: int) -> str:

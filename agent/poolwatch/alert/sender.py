@@ -1,14 +1,13 @@
 """The thread of one sink: sends what waits in its outbox, one message at a time, and tries again later what failed.
 
 A sink that hangs keeps nobody else waiting: not the program, not the watcher, not another sink. The thread is there
-only while something is to be sent, and is a real one also under gevent.
+only while something is to be sent, and is a real one also under gevent. A sink that is code of the application's has
+its thread always: at the end of a process none can be had (Python 3.12), and no thread of the application's may run it.
 """
 
 from __future__ import annotations
 
-import logging
 import random
-import signal
 from collections import Counter
 from collections.abc import Sequence
 from time import monotonic
@@ -16,9 +15,10 @@ from time import monotonic
 from poolwatch.alert.alert import Alert
 from poolwatch.alert.outbox import Outbox
 from poolwatch.alert.sink import Failure, Sink
-from poolwatch.native import Alarm, allocate_lock, get_native_id, start_new_thread, wait_for_end_of
+from poolwatch.native import Alarm, allocate_lock, get_native_id, start_own_thread, wait_for_end_of
+from poolwatch.speech import Log
 
-log = logging.getLogger("poolwatch.alert")
+log = Log("poolwatch.alert")
 
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 60.0
@@ -56,15 +56,17 @@ class Sender:
         self._outbox.remind(alert)
 
     def wake(self) -> None:
-        """Let the thread look what is to be sent; starts it where there is something and it does not run."""
+        """Let the thread look what is to be sent; starts it where it is needed and does not run."""
         with self._lock:
+            needed = self._wait(monotonic()) is not None
             if self._running:
-                self._alarm.ring()
-            elif self._wait(monotonic()) is not None:
+                if needed or self._hurried:
+                    self._alarm.ring()
+            elif needed or self.sink.is_hosts:
                 self._alarm, self._done = Alarm(), Alarm()
                 self._running, self._stopping = True, False
                 try:
-                    start_new_thread(self._run, ())
+                    start_own_thread(self._run)
                 except RuntimeError:  # no threads left, or the interpreter is about to end
                     self._running = False
 
@@ -86,22 +88,21 @@ class Sender:
         """Wait for it until a moment of the monotonic clock, then stop."""
         if self._running:
             self._done.wait(max(until - monotonic(), 0.0))
-        elif self._wait(monotonic()) is not None:  # a thread could not be had
+        elif self._wait(monotonic()) is not None and not self.sink.is_hosts:  # a thread could not be had
             self._steps()
         self.stop()
 
     def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # signals are for the host's threads
         self._native_id = get_native_id()
         alarm, done = self._alarm, self._done
         while True:
             self._steps()
             with self._lock:
-                wait = None if self._stopping else self._wait(monotonic())
-                if wait is None:
+                wait = self._wait(monotonic())
+                if self._stopping or (wait is None and (self._hurried or not self.sink.is_hosts)):
                     self._running = False
                     break
-            alarm.wait(wait)
+            alarm.wait(-1 if wait is None else wait)
         done.ring()
 
     def _steps(self) -> None:

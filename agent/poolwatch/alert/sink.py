@@ -27,6 +27,8 @@ class Sink(Protocol):
     """Short name, for the metric."""
     place: str
     """Where it sends to, without secrets."""
+    is_hosts: bool
+    """True where it is code of the application's."""
 
     def send(self, alerts: Sequence[Alert]) -> None:
         """Hand them over; raises Failure."""

@@ -16,6 +16,7 @@ class Webhook:
     """A sink that posts; what it posts is told apart by the header Idempotency-Key."""
 
     kind = "webhook"
+    is_hosts = False
 
     def __init__(self, post: Post, format: str) -> None:
         self._post = post

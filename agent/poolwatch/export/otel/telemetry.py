@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from poolwatch.courier import Courier
 from poolwatch.export.otel.asked import SIGNALS
-from poolwatch.export.otel.courier import Courier
 from poolwatch.export.otel.providers import of_program
 from poolwatch.findings import Change
 from poolwatch.guard import Guard
@@ -91,7 +91,7 @@ class Telemetry:
 
     def pause(self) -> None:
         """Let the courier finish, a second at most, and end its thread: somebody forks."""
-        self._courier.wait(1.0)
+        self._courier.stop(1.0)
 
     def look_once_more(self) -> None:
         """Look for what came back since the last look, and tell of it, if anybody is to be told."""
@@ -102,7 +102,7 @@ class Telemetry:
     def close(self) -> None:
         """Tell what is left to tell, and nothing from then on."""
         atexit.unregister(self._before_theirs)
-        self._courier.wait(_LAST)
+        self._courier.stop(_LAST)
         self._wanted.clear()
         if self._instruments is not None:
             self._instruments.read = None
@@ -114,6 +114,7 @@ class Telemetry:
             self._met = told
             atexit.unregister(self._before_theirs)
             atexit.register(self._before_theirs)
+            self._courier.stand_by()  # at exit it may be too late for a thread
 
     def _before_theirs(self) -> None:
         self.look_once_more()
