@@ -13,6 +13,7 @@ from poolwatch.hooks.patch import patch
 from poolwatch.ledger import Ledger
 from poolwatch.senses import flow, route
 from poolwatch.senses.actor import current
+from poolwatch.senses.behind import STARTED_AT, beginnings, starter
 
 _HOOK = "executors"
 _guard: Guard
@@ -39,6 +40,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
             if entries is not None:
                 _leave(*entries)
 
+    beginnings.add(run.__code__)
     patch(guard, _HOOK, _WorkItem, "__init__", __init__)
     patch(guard, _HOOK, _WorkItem, "run", run)
 
@@ -47,6 +49,7 @@ def _note(item: Any) -> None:
     try:
         vars(item)[_STRAND] = flow.own_strand(current().key)
         vars(item)[_COURSE] = route.to_give()
+        vars(item)[STARTED_AT] = starter()
     except Exception as error:
         _guard.failed(_HOOK, error)
 

@@ -13,6 +13,7 @@ from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.ledger import Ledger
 from poolwatch.senses import flow, route
+from poolwatch.senses.behind import STARTED_AT, beginnings, starter
 
 _HOOK = "threads"
 _guard: Guard
@@ -34,12 +35,14 @@ def install(ledger: Ledger, guard: Guard) -> None:
         _enter(self)
         boot(self)
 
+    beginnings.add(_bootstrap_inner.__code__)
     patch(guard, _HOOK, threading.Thread, "start", start)
     patch(guard, _HOOK, threading.Thread, "_bootstrap_inner", _bootstrap_inner)
 
 
 def _note(thread: Any) -> None:
     try:
+        vars(thread)[STARTED_AT] = starter()
         scope = flow.current_scope()
         if scope is not None:
             vars(thread)[_SCOPE] = scope

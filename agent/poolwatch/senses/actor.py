@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any
 
 from poolwatch.model import OwnerKind
-from poolwatch.native import get_ident, thread_local
+from poolwatch.native import get_ident, own_threads, thread_local
 from poolwatch.senses import greenlets
 
 _serial = count(1).__next__
@@ -76,7 +76,7 @@ class Actor:
         self.ref: _Ref | None = None
         self.ended = 0.0
         self.above = 0
-        """Key of the actor a greenlet was started from; 0 elsewhere."""
+        """Key of the actor a greenlet was started from, or who awaits a task that does nothing of its own; else 0."""
 
     def has_ended(self) -> bool:
         """Tell whether nobody can run as this actor any more; for the watcher and rare paths."""
@@ -84,10 +84,20 @@ class Actor:
             self.ended = monotonic()
         return bool(self.ended)
 
+    def is_own(self) -> bool:
+        """Tell whether this runs in a thread of poolwatch's."""
+        return type(self.thread) is OwnThread
+
+    def took_for(self, other: Actor) -> bool:
+        """Tell whether what this took is for ``other``: the same, or who awaited this task, which is over."""
+        return self is other or (self.kind == "task" and self.above == other.key and self.has_ended())
+
     def _over(self) -> bool:
         if self.thread.ended:
             return True
         if self.kind == "task":
+            if self.ref is not None and ((task := self.ref()) is None or task.done()):
+                return True  # who awaited it may go on before the callback that tells us
             return self.loop is not None and self.loop.closed()
         if self.kind == "greenlet":
             greenlet = self.ref() if self.ref else None
@@ -100,6 +110,16 @@ class Actor:
             self.name = _thread_name(self.thread_id) if not self.ended else self.name
         if self.kind == "task" and not self.ended and self.ref is not None:
             self.name = _task_name(self.ref()) or self.name
+        return self.name
+
+
+class OwnThread(Actor):
+    """A thread of poolwatch's own: what it takes and waits for, in a handler or sink of the host's, is not judged."""
+
+    __slots__ = ()
+
+    def rename(self) -> str:
+        """Keep the name: the host knows none."""
         return self.name
 
 
@@ -145,6 +165,11 @@ def of_greenlet(greenlet: Any) -> Actor:
     return _greenlets.get(id(greenlet)) or _thread()
 
 
+def of_task(task: Any) -> Actor | None:
+    """Give the actor of a task; None of one that is not known."""
+    return _tasks.get(id(task))
+
+
 def current_loop() -> Loop | None:
     """Give the event loop that runs in this thread, if any."""
     loop = _get_running_loop()
@@ -155,7 +180,9 @@ def _thread() -> Actor:
     try:
         return _here.actor  # type: ignore[no-any-return]
     except AttributeError:
-        actor = Actor("thread", _thread_name(get_ident()), None)
+        ident = get_ident()
+        own = ident in own_threads
+        actor = OwnThread("thread", "poolwatch", None) if own else Actor("thread", _thread_name(ident), None)
         _here.actor, _here.token = actor, _Token(actor)
         return actor
 

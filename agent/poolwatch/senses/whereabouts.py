@@ -9,16 +9,24 @@ import os
 import sys
 from collections.abc import Callable
 from opcode import opname
-from types import FrameType
+from types import CodeType, FrameType
 
 from poolwatch.senses import stack
 from poolwatch.senses.actor import Actor
+from poolwatch.senses.awaited import coroutine_frames
+from poolwatch.senses.behind import of_application, of_starter, of_waiting, raw_of
+from poolwatch.senses.files import is_runner
 
 _WAITING_FILES = {
     "threading.py", "queue.py", "queues.py", "locks.py", "_base.py", "futures.py", "taskgroups.py", "base_events.py",
     "runners.py", "pool.py", "thread.py", "timeouts.py", "selectors.py",
 }  # fmt: skip
 _WAITING_FUNCTIONS = {"wait", "wait_for", "_wait", "gather", "shield", "join", "result", "acquire", "get", "put"}
+_WORKERS = {
+    "_worker": os.path.join("concurrent", "futures", "thread.py"),
+    "run": os.path.join("anyio", "_backends", "_asyncio.py"),
+}
+_NOWHERE = "\0"
 _ENTERING = {"SETUP_WITH", "BEFORE_WITH"}
 
 
@@ -31,8 +39,7 @@ def frames_of(actor: Actor) -> list[FrameType]:
         task = actor.ref() if actor.ref else None
         if task is None or task.done():
             return []
-        suspended = list(stack.coroutine_frames(task.get_coro()))
-        return list(reversed(suspended))
+        return list(coroutine_frames(task.get_coro()))[::-1]
     if actor.kind == "greenlet":
         greenlet = actor.ref() if actor.ref else None
         return _chain(greenlet.gr_frame if greenlet is not None else None)
@@ -48,12 +55,30 @@ def _chain(frame: FrameType | None) -> list[FrameType]:
 
 
 def stack_of(actor: Actor, depth: int) -> stack.Raw:
-    """Give the raw stack where ``actor`` is now, from its first application frame, else from outside the libraries."""
+    """Give the raw stack where ``actor`` is now, from its first application frame; else of who stands behind it.
+
+    Where that cannot be seen either, from outside the libraries.
+    """
     frames = [frame for frame in frames_of(actor) if not stack.generated(frame)]
-    start = _first(frames, stack.is_library)
-    if start is None:
-        start = _first(frames, stack.inside.__getitem__) or 0
-    return tuple((frame.f_code, frame.f_lasti) for frame in frames[start : start + depth])
+    found = of_application(frames, depth) or _behind(actor, frames, depth)
+    if found:
+        return found
+    start = _first(frames, lambda file: stack.inside[file] or is_runner(file)) or 0
+    return raw_of(frames[start : start + depth])
+
+
+def _behind(actor: Actor, frames: list[FrameType], depth: int) -> stack.Raw:
+    task = actor.ref() if actor.kind == "task" and actor.ref else None
+    return of_starter(frames, depth) if task is None else of_waiting(task, depth)
+
+
+def is_worker(actor: Actor) -> bool:
+    """Tell whether ``actor`` is a thread that runs one piece of work after the other: of an executor, or of anyio."""
+    return any(_is_workers(frame.f_code) for frame in frames_of(actor))
+
+
+def _is_workers(code: CodeType) -> bool:
+    return code.co_filename.endswith(_WORKERS.get(code.co_name, _NOWHERE))
 
 
 def _first(frames: list[FrameType], passed: Callable[[str], bool]) -> int | None:
