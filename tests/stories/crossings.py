@@ -39,6 +39,7 @@ _CONNECTIONS = (
     *told("connection_interleaved", f"{FILE} {PG}", Expected("crossing.interleaved", "worker-", "suspected")),
     *told("connection_under_lock_clean", f"{FILE} {PG}"),
     *told("connection_in_committed_turns_clean", f"{FILE} {PG}"),
+    *told("connection_in_ended_turns_clean", f"{FILE} {MARIADB}"),
 )
 
 _LOOPS = (

@@ -9,7 +9,7 @@ from poolwatch.detectors.facts import lease_facts, owners, sentence
 from poolwatch.detectors.hints import hint
 from poolwatch.model import Finding, Incident, Snapshot
 
-_ALWAYS_PROVED = {"process", "loop", "transport", "route", "flow"}
+_ALWAYS_PROVED = {"loop", "transport", "route", "flow"}
 
 
 def met(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -38,7 +38,8 @@ def _summary(incident: Incident) -> str:
     if incident.kind == "route":
         return f"{sentence(incident.victim)} took a connection of the wrong database: {incident.detail}."
     if incident.victim.key == incident.culprit.key:
-        return f"{sentence(incident.culprit)} uses a connection that is not its own{detail}."
+        what = "uses" if incident.overlap or incident.kind != "process" else "closes"
+        return f"{sentence(incident.culprit)} {what} a connection that is not its own{detail}."
     if incident.kind == "process":
         return f"{sentence(incident.culprit)} uses a connection of its parent process{detail}."
     how = "while" if incident.overlap else "in turns, after"

@@ -1,28 +1,34 @@
 """The rare paths of the ledger: somebody else than before touches a lease. Evidence is gathered here, at once.
 
 A sequential hand-off is normal. It becomes suspicious only when A used the lease, then B, then A again, while
-neither had ended, neither descends from the other, neither waited for the other, nothing was committed between
-them, and no common flow is known.
+neither had ended, neither descends from the other, neither waited for the other, no lock was held that was the same,
+the one before had left something open, and no common flow is known.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from poolwatch.errors import CrossingError
+from poolwatch.ledger import turns
 from poolwatch.ledger.explain import explain
-from poolwatch.ledger.records import Event, Lease, Pool, Trail
-from poolwatch.senses import driver, whereabouts
+from poolwatch.ledger.leases import Lease, Trail
+from poolwatch.ledger.records import Event, Pool
 from poolwatch.senses import flow as senses_flow
+from poolwatch.senses import whereabouts
 from poolwatch.senses.actor import Actor, current
-from poolwatch.senses.flow import Scope, Strand, Trace, current_scope, own_strand
+from poolwatch.senses.flow import Scope, Trace, current_scope, own_strand
 from poolwatch.senses.route import Course, Route, contradicts, current_course, words
 from poolwatch.senses.stack import Raw
 
 if TYPE_CHECKING:
     from poolwatch.ledger.ledger import Ledger
+
+_met: deque[tuple[int, int]] = deque(maxlen=100)
+"""Who was reported in a Session with which lease, of late: what he does to its connection is the same crossing."""
 
 
 def of_use(ledger: Ledger, lease: Lease, me: Actor) -> None:
@@ -51,8 +57,9 @@ def _report_overlap(
     ledger: Ledger, lease: Lease, victim: Actor, me: Actor, tell: Callable[[Ledger, Event], None]
 ) -> None:
     stacks = whereabouts.stack_of(victim, ledger.stack_depth), ledger.here(3)
-    _trail(lease).reported = True
-    kinds = ("concurrent", "session") if lease.more.session else ("concurrent",)
+    turns.of(lease).reported = True
+    told = lease.more.session is None or (me.key, lease.id) in _met
+    kinds = ("concurrent",) if told else ("concurrent", "session")
     for kind in kinds:
         tell(ledger, Event(kind, lease.conn.pool, lease, (victim, stacks[0]), (me, stacks[1])))
 
@@ -60,64 +67,42 @@ def _report_overlap(
 def hand_over(lease: Lease, me: Actor) -> None:
     """Follow the users of a lease where nothing is under way: who had it before is done with it."""
     lease.conn.hand_offs += 1
-    trail = _trail(lease)
-    trail.passed_on = trail.passed_on or _is_nobody_left(lease)
+    trail = turns.of(lease)
+    trail.passed_on = trail.passed_on or turns.is_nobody_left(lease)
+    trail.before, trail.suspicious = lease.user, False
+    trail.strand, trail.stack, trail.locks = own_strand(me.key).ref, (), frozenset()
+    trail.flow, trail.trace = current_scope(), _trace()
     lease.user = me
-
-
-def _is_nobody_left(lease: Lease) -> bool:
-    return lease.owner.has_ended() and lease.user.has_ended()
 
 
 def user_changed(ledger: Ledger, lease: Lease, me: Actor) -> None:
     """Follow the users of a lease; report A, B, A where nothing explains it."""
     lease.conn.hand_offs += 1
-    trail = _trail(lease)
+    trail = turns.of(lease)
     before, strand = lease.user, own_strand(me.key)
-    trail.passed_on = trail.passed_on or _is_nobody_left(lease)
+    trail.passed_on = trail.passed_on or turns.is_nobody_left(lease)
     flow, trace = current_scope(), _trace()
     if flow is not None:
         flow.took = True  # somebody may ask for its name
-    if _is_another_flow(flow, lease, trail):
+    if turns.goes_on(flow, lease, trail):
         trail.reported = trail.flow_reported = True
         _report_flows(ledger, lease, trail, me, flow)
     unexplained = not (
         _same(trace, trail.trace)
-        or _is_settled(lease)
-        or _explained(before, trail.strand(), me, strand)
-        or _is_nobodys(lease)
+        or turns.is_ended(lease)  # the cheapest first: the others look into drivers and threads
+        or turns.is_explained(before, trail.strand(), me, strand)
+        or turns.is_settled(lease)
     )
+    if not unexplained or trail.reported:
+        trail.locks = frozenset()
+    elif turns.is_under_one_lock(trail):
+        unexplained = False
     if unexplained and trail.suspicious and trail.before is me and not trail.reported:
         trail.reported = True
         _report_turns(ledger, lease, trail, me)
     trail.before, trail.suspicious = before, unexplained
     trail.strand, trail.stack = strand.ref, ledger.here(3)
     trail.flow, trail.trace = flow, trace
-
-
-def _is_another_flow(flow: Scope | None, lease: Lease, trail: Trail) -> TypeGuard[Scope]:
-    if flow is None or trail.flow is None or flow.root is trail.flow.root:
-        return False
-    if trail.flow_reported or lease.more.common:
-        return False
-    # what was taken outside of all flows is everybody's, where nobody's work is in it
-    return lease.more.scope is not None or not (_is_settled(lease) or _is_nobodys(lease))
-
-
-def _is_settled(lease: Lease) -> bool:
-    return lease.conn.settled == (lease.taken, lease.statements)
-
-
-def _is_nobodys(lease: Lease) -> bool:
-    handle = lease()
-    return handle is not None and driver.is_nobodys(driver.driver_connection(handle))
-
-
-def _trail(lease: Lease) -> Trail:
-    more = lease.own()
-    if more.trail is None:
-        more.trail = Trail(lease.strand, more.scope, lease.trace)
-    return more.trail
 
 
 def _trace() -> Trace | None:
@@ -144,24 +129,13 @@ def _report_turns(ledger: Ledger, lease: Lease, trail: Trail, me: Actor) -> None
     report(ledger, event)
 
 
-def _explained(before: Actor, was: Strand | None, me: Actor, here: Strand) -> bool:
-    """Tell whether ``before`` is over, parent or child of ``me``, of the same scope, or waiting for somebody."""
-    if before.kind == "task" and before.thread is not me.thread:
-        return True  # it is suspended, for all that can be seen waiting for us
-    if was is None or before.has_ended() or before.key == me.above or me.key == before.above:
-        return True
-    if before.key in here.keys or me.key in was.keys:
-        return True
-    if was.scope is not None and here.scope is not None and was.scope.root is here.scope.root:
-        return True
-    return whereabouts.waits_for_others(before)
-
-
 def of_session(ledger: Ledger, pool: Pool, lease: Lease | None, victim: Actor, me: Actor, session: str) -> None:
     """Report two actors inside one ORM Session at the same moment."""
     stacks = whereabouts.stack_of(victim, ledger.stack_depth), ledger.here(4)
     event = Event("session", pool, lease, (victim, stacks[0]), (me, stacks[1]))
     event.detail = f"one {session} in two hands"
+    if lease is not None:
+        _met.append((me.key, lease.id))
     report(ledger, event)
 
 
@@ -183,7 +157,8 @@ def inherited(ledger: Ledger, lease: Lease) -> bool:
 
 def _of_process(lease: Lease, me: Actor, where: Raw) -> Event:
     conn = lease.conn
-    conn.reported = lease.site.hot = True
+    conn.reported = True
+    lease.site.heat()
     event = Event("process", conn.pool, lease, (lease.owner, lease.stack), (me, where))
     event.detail = f"opened in process {conn.foreign}, used in process {os.getpid()}"
     return event
@@ -193,8 +168,8 @@ def of_loop(ledger: Ledger, lease: Lease) -> None:
     """Report a connection opened on one event loop and lent on another."""
     conn = lease.conn
     here = lease.owner.loop
-    if conn.loop is None or (conn.reported and not is_strict(ledger, conn.pool)):
-        return
+    if conn.loop is None or conn.foreign or (conn.reported and not is_strict(ledger, conn.pool)):
+        return  # one that came over a fork is a crossing of process, whatever its loop
     conn.reported = True
     event = Event("loop", conn.pool, lease, (lease.owner, lease.stack), (lease.owner, ledger.here(4)))
     state = "closed" if conn.loop.closed() else "still open"
@@ -224,15 +199,16 @@ def _of_route(course: Course, tag: Route) -> str:
 
 
 def is_strict(ledger: Ledger, pool: Pool) -> bool:
-    """Tell whether crossings on ``pool`` raise."""
-    return ledger.strict or (pool.marks is not None and pool.marks.strict)
+    """Tell whether crossings on ``pool`` raise: what it was marked with comes before the option."""
+    marked = pool.marks.strict if pool.marks is not None else None
+    return ledger.strict if marked is None else marked
 
 
 def note(ledger: Ledger, event: Event) -> None:
     """Queue a crossing for the watcher."""
     ledger.events.append(event)
     if event.lease is not None:
-        event.lease.site.hot = True
+        event.lease.site.heat()
 
 
 def report(ledger: Ledger, event: Event) -> None:

@@ -5,7 +5,11 @@ Each reader takes the driver's own connection and does no I/O. For suspects and 
 
 from __future__ import annotations
 
+import gc
+import sys
+import weakref
 from collections.abc import Callable
+from functools import _lru_cache_wrapper
 from typing import Any
 
 _IN_TRANSACTION = {2, 3}
@@ -36,10 +40,47 @@ def is_executing(connection: Any) -> bool:
     return bool(_first((lambda libpq: int(libpq.info.transaction_status) == _ACTIVE,), connection))
 
 
+def is_listening(connection: Any) -> bool:
+    """Tell whether somebody waits for notifications on a driver's connection; false where the driver cannot say."""
+    return bool(_first(_LISTENERS, connection))
+
+
 def backend_pid(connection: Any) -> int | None:
     """Give the server's process or thread id for a driver's connection; None where the driver cannot say."""
     found: int | None = _first(_BACKEND, connection)
     return found
+
+
+def is_closed(connection: Any) -> bool | None:
+    """Tell whether a driver's connection is closed; None where the driver cannot say."""
+    found: bool | None = _first(_CLOSED, connection)
+    return found
+
+
+def weakly(connection: Any, died: Callable[[object], None]) -> weakref.ref[Any] | None:
+    """Refer weakly to a driver's connection, to one of sqlite3 by the cache that it has; None where that cannot be."""
+    try:
+        return weakref.ref(connection, died)
+    except TypeError:
+        caches = (part for part in gc.get_referents(connection) if type(part) is _lru_cache_wrapper)
+        cache = next((cache for cache in caches if cache.__wrapped__ is connection), None)
+        return None if cache is None else weakref.ref(cache, died)
+
+
+def behind(ref: weakref.ref[Any] | None) -> Any:
+    """Give the connection that is referred to by ``weakly``; None where it is gone."""
+    found = None if ref is None else ref()
+    return found.__wrapped__ if type(found) is _lru_cache_wrapper else found
+
+
+def is_nobodys_any_more(ref: weakref.ref[Any]) -> bool:
+    """Tell whether a connection (``weakly``) is gone, or left to itself: sqlite3's and its cache keep each other."""
+    cache = ref()
+    if type(cache) is not _lru_cache_wrapper:
+        return cache is None
+    connection = cache.__wrapped__
+    kept = sum(part is connection for part in [*gc.get_referents(cache), *vars(cache).values()])
+    return sys.getrefcount(connection) - kept <= _OURS
 
 
 def driver_connection(handle: Any) -> Any:
@@ -75,6 +116,10 @@ def _flag(connection: Any) -> bool | None:
     return bool(value) if not callable(value) else None
 
 
+def _pg8000(connection: Any) -> bool | None:
+    return bool(connection._in_transaction)
+
+
 def _mysql(connection: Any) -> bool | None:
     return bool(_mysql_status(connection) & _MYSQL_IN_TRANSACTION)
 
@@ -106,7 +151,43 @@ def _call(name: str) -> Callable[[Any], Any]:
     return read
 
 
-_TRANSACTION = (_libpq, _asyncpg, _flag, _mysql)
+def _closed(connection: Any) -> bool | None:
+    value = connection.closed
+    return bool(value) if not callable(value) else None
+
+
+def _is_closed(connection: Any) -> bool | None:
+    return bool(connection.is_closed())
+
+
+def _not_open(connection: Any) -> bool | None:
+    value = connection.open
+    return not value if not callable(value) else None
+
+
+def _sqlite_closed(connection: Any) -> bool | None:
+    try:
+        return None if callable(connection.in_transaction) else False
+    except Exception as error:
+        return True if type(error).__name__ == "ProgrammingError" else None
+
+
+_CLOSED = (
+    _closed,
+    _is_closed,
+    _not_open,
+    lambda asyncmy: not asyncmy._connected,
+    lambda pg8000: pg8000._usock is None,
+    lambda aiosqlite: aiosqlite._connection is None,
+    _sqlite_closed,
+)
+_OURS = 2
+"""References to a connection that is asked about: a local name, and the argument of what counts them."""
+_TRANSACTION = (_libpq, _asyncpg, _flag, _mysql, _pg8000)
+_LISTENERS = (
+    lambda asyncpgs: any(asyncpgs._listeners.values()),
+    lambda psycopgs: bool(psycopgs._notify_handlers),
+)
 _AUTOCOMMIT = (_sqlite_autocommit, _mysql_autocommit)
 _BACKEND = (
     lambda connection: int(connection.info.backend_pid),
