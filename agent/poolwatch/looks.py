@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, time
 
-from poolwatch import model
+from poolwatch import model, speech
 from poolwatch.config import Config
 from poolwatch.detectors import detect
 from poolwatch.evidence import gather
@@ -62,7 +61,8 @@ class Looks:
         snapshot = self._judged(news, raw, now, final)
         returned = {lease.id: lease.returned - lease.taken for lease in news.returned if lease.returned}
         remedied = frozenset(lease.id for lease in news.returned if lease.more.remedy)
-        found = detect(snapshot, self._config)
+        ours = {lease.id for lease in raw.values() if lease.owner.is_own() and lease.user.is_own()}
+        found = [one for one in detect(snapshot, self._config) if not one.subjects or not one.subjects <= ours]
         changes = self.findings.update(snapshot.at, found, returned, remedied)
         changes = [(change, self._dress(change, finding, raw)) for change, finding in changes]
         self._forget_detached(news.collected)
@@ -100,7 +100,7 @@ class Looks:
     def _numbers(self, census: Census) -> model.Snapshot:
         pools, sites = self._totals.now(census)
         return model.Snapshot(
-            at=time.time(),
+            at=time(),
             process=self._process(),
             pools=view.pools(self._ledger, census, pools),
             sites=view.sites(self._ledger, census, sites, self._config.max_sites),
@@ -115,6 +115,8 @@ class Looks:
             dropped["findings"] = self.findings.dropped
         if self._spool is not None and self._spool.errors:
             dropped["reports"] = self._spool.errors
+        if speech.dropped():
+            dropped["log_lines"] = speech.dropped()
         self._remedies.update(taken(self._ledger.remedied))
         return replace(
             self._describe(),
@@ -124,22 +126,24 @@ class Looks:
             remedies=dict(self._remedies),
             watcher_cpu_seconds=self.cpu_seconds,
             interval=self._config.interval,
-            seen_at=time.time(),
+            seen_at=time(),
         )
 
     def _judged(self, news: News, raw: dict[int, Lease], now: float, final: bool) -> model.Snapshot:
         leases = self._suspects.examined(raw, now, final)
         census = Census(self._ledger)
         pools, sites = self._totals.now(census)
-        waits = [wait for wait in list(self._ledger.waits.values()) if now - wait.since > 0]
+        waits = [wait for wait in list(self._ledger.waits.values()) if now - wait.since > 0 and not wait.owner.is_own()]
+        events = [event for event in news.events if not (event.victim.is_own() or event.culprit.is_own())]
         return model.Snapshot(
-            at=time.time(),
+            at=time(),
             process=self._process(),
             pools=view.pools(self._ledger, census, pools),
             leases=leases,
             waiters=tuple(view.waiter(wait, now) for wait in [*waits, *news.waited]),
-            incidents=tuple(view.incident(event, now) for event in news.events),
+            incidents=tuple(view.incident(event, now) for event in events),
             sites=view.sites(self._ledger, census, long_held(sites), self._config.max_sites),
+            scopes=self._totals.flows.totals(),
             sockets=self._sockets.suspects,
             final=final,
         )
@@ -155,7 +159,7 @@ class Looks:
         lease = next((raw[subject] for subject in finding.subjects if subject in raw), None)
         if change != "opened" or lease is None or finding.one_per_pool:
             return finding
-        lease.site.hot = True
+        lease.site.heat()
         facts = {**finding.lease, **gather.driver_state(lease)}
         return self.findings.dress(finding, lease=facts, stacks=gather.stacks(lease, self._config.stack_depth))
 

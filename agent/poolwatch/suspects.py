@@ -24,6 +24,8 @@ class Suspects:
         self._config = config
         self._guard = guard
         self._witness = gather.Witness()
+        self._ended: frozenset[int] = frozenset()
+        """Leases whose end is news of this look; what comes back during it is news of the next."""
 
     def among(self, news: News, now: float, final: bool) -> dict[int, Lease]:
         """Give the leases that a detector could have something to say of, by id."""
@@ -31,6 +33,7 @@ class Suspects:
         starved = {wait.pool.key for wait in [*self._ledger.waits.values(), *news.waited]}
         found = {lease.id: lease for lease in news.collected}
         found.update({lease.id: lease for lease in news.returned if lease.more.remedy})
+        self._ended = frozenset(found)
         out = self._ledger.out()
         self._note_unseen_use(out, now, idle)
         for lease in out:
@@ -39,7 +42,7 @@ class Suspects:
                 or lease.collected
                 or now - lease.used >= idle
                 or lease.conn.pool.key in starved
-                or (lease.owner.has_ended() and lease.user.has_ended())
+                or lease.user.has_ended()
                 or self._scope_over(lease, now, final)
             ):
                 found[lease.id] = lease
@@ -54,25 +57,29 @@ class Suspects:
     def examined(self, suspects: dict[int, Lease], now: float, final: bool) -> tuple[model.Lease, ...]:
         """Freeze them, with what their drivers say and with who keeps the handles of those whose owner has ended."""
         leases = suspects.values()
-        ended = [
-            lease for lease in leases if self._long_ended(lease, now, final) or self._scope_over(lease, now, final)
-        ]
+        ended = [lease for lease in leases if self._long_left(lease, now, final) or self._scope_over(lease, now, final)]
         try:
             self._witness.ask(ended, now, final=final)
         except Exception as error:  # it goes through objects of the application's, whatever they are
             self._guard.failed("witness", error)
-        return tuple(self._witness.testify(self._frozen(lease, now, final)) for lease in leases)
+        frozen = [self._frozen(lease, now, final) for lease in leases]
+        told = [lease for lease in frozen if final or not lease.returned or lease.id in self._ended]
+        return tuple(map(self._witness.testify, told))
 
     def _frozen(self, lease: Lease, now: float, final: bool) -> model.Lease:
         frozen = view.lease(lease, now)
+        if frozen.idle_seconds >= self._config.overdue_after:
+            frozen = replace(frozen, listens=gather.is_listening(lease))
         if frozen.idle_seconds < self._config.idle_in_transaction_after and not final:
             return frozen
         return replace(frozen, **gather.driver_state(lease))
 
-    def _long_ended(self, lease: Lease, now: float, final: bool) -> bool:
-        if lease.collected or not (lease.owner.has_ended() and lease.user.has_ended()):
+    def _long_left(self, lease: Lease, now: float, final: bool) -> bool:
+        """Tell whether who used it last has ended, for as long as the option says: and its owner too, or he lives."""
+        if lease.collected or not lease.user.has_ended():
             return False
-        return final or now - max(lease.owner.ended, lease.user.ended, lease.owner.thread.ended) >= self._config.grace
+        ends = [lease.user.ended, *((lease.owner.ended, lease.owner.thread.ended) if lease.owner.has_ended() else ())]
+        return final or now - max(ends) >= self._config.grace
 
     def _scope_over(self, lease: Lease, now: float, final: bool) -> bool:
         scope = lease.more.scope

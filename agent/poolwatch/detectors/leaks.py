@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from poolwatch.model import Finding, Grade, Lease, Snapshot
 
 _KEPT_BY_DESIGN = {"gql"}
 """Libraries whose sessions are meant to stay connected: idle time says nothing there."""
+_TO_HOLD = re.compile(r"\s*(listen\s|select\s+(pg_(try_)?advisory_lock|get_lock)\w*\s*\()", re.IGNORECASE)
+"""What is executed on a connection so as to hold it still: for notifications, or a lock of the session's."""
 
 _DOUBTS = {
     "unknown": " What living code holds was too much to look through: it may have been handed over.",
@@ -63,6 +66,31 @@ def owner_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             f"{seconds(lease.age_seconds)}.{kept}{_DOUBTS.get(str(lease.held_by), '')}",
             hint("leak.owner_ended").format(owner=lease.owner.kind),
         )
+
+
+def not_put_back(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
+    """Who used it last has ended, and left it where its owner, who lives, will not look for it: probable."""
+    for lease in snapshot.leases:
+        if not _is_left(snapshot, lease, config.grace):
+            continue
+        aside = "; others taken at the same line lie in a queue" if lease.held_by == "aside" else ""
+        yield of_lease(
+            snapshot,
+            lease,
+            "leak.owner_ended",
+            "probable",
+            f"{sentence(lease.user)} ended without putting back the connection that it had in use{aside}. "
+            f"It is kept by {lease.retained_by[0]}.",
+            hint("leak.owner_ended", "put back"),
+        )
+
+
+def _is_left(snapshot: Snapshot, lease: Lease, grace: float) -> bool:
+    if lease.returned or lease.collected or lease.detached or lease.executing:
+        return False
+    if lease.user.alive or not lease.owner.alive or lease.held_by not in ("aside", "dead frame"):
+        return False
+    return snapshot.final or lease.user.ended_for >= grace
 
 
 def _grade(lease: Lease) -> Grade:
@@ -122,7 +150,7 @@ def overdue(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
     for lease in snapshot.leases:
         if lease.returned or lease.collected or lease.executing or (lease.in_transaction and _sooner(config)):
             continue
-        if lease.library in _KEPT_BY_DESIGN:
+        if lease.library in _KEPT_BY_DESIGN or lease.listens or _TO_HOLD.match(lease.last_statement or ""):
             continue
         if lease.idle_seconds >= config.overdue_after:
             yield of_lease(
@@ -130,8 +158,8 @@ def overdue(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 lease,
                 "leak.overdue",
                 "suspected",
-                f"{sentence(lease.user)} has held a connection for {seconds(lease.age_seconds)} and not used "
-                f"it for {seconds(lease.idle_seconds)}.",
+                f"{sentence(lease.user)} has held a connection for {seconds(lease.age_seconds)} and run no "
+                f"statement on it for {seconds(lease.idle_seconds)}.",
                 hint("leak.overdue"),
             )
 

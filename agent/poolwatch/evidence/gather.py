@@ -10,9 +10,12 @@ from poolwatch import model
 from poolwatch.evidence import reach, wire
 from poolwatch.evidence.at_work import is_at_work
 from poolwatch.evidence.unseen import kept_out_of_sight
+from poolwatch.evidence.ways import Kept
 from poolwatch.ledger import Lease
+from poolwatch.ledger.records import Site
 from poolwatch.native import get_ident
 from poolwatch.senses import driver, stack, whereabouts
+from poolwatch.senses.actor import Actor
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
@@ -25,10 +28,17 @@ _SECOND_EFFORT = 10
 
 @dataclass(slots=True)
 class _Answer:
+    lease: Lease
+    user: Actor
     held_by: str
     retained_by: tuple[str, ...]
     again_at: float
     wait: float = _FIRST_WAIT
+
+    def is_of_use(self) -> bool:
+        """Tell whether the lease is out and its owner lives: its users come and go, and each brings it here again."""
+        lease = self.lease
+        return lease.conn.lease is lease and not lease.owner.has_ended()
 
 
 class Witness:
@@ -36,31 +46,38 @@ class Witness:
 
     def __init__(self) -> None:
         self._answers: dict[int, _Answer] = {}
+        self._served: set[Site] = set()
+        """The lines whose connections were seen in a queue: there they belong while nobody uses them."""
         self._rest_until = 0.0
 
     def ask(self, suspects: list[Lease], now: float, *, final: bool = False) -> None:
         """Find out who keeps the handles of ``suspects``; forgets whoever is no suspect any more."""
-        known = self._answers
-        self._answers = {lease.id: known[lease.id] for lease in suspects if lease.id in known}
-        due = [lease for lease in suspects if final or self._due(lease.id, now)]
+        ids = {lease.id for lease in suspects}
+        known = {key: answer for key, answer in self._answers.items() if key in ids or answer.is_of_use()}
+        self._answers = known.copy()
+        due = [lease for lease in suspects if final or self._due(lease, now)]
         if not due:
             return
         handles = {key: lease for lease in due if (key := _handle_id(lease)) is not None}
         for lease in handles.values():
-            self._answers.setdefault(lease.id, _Answer("unknown", (), now))  # should the walk fail
-        asked_before = any(lease.id in known for lease in due)
-        living, whole = reach.by_living_frames(set(handles), _SECOND_EFFORT if asked_before else 1)
+            self._answers.setdefault(lease.id, _Answer(lease, lease.user, "unknown", (), now))  # should the walk fail
+        asked_before = any(lease.id in known and lease.owner.has_ended() for lease in due)
+        living, whole, served = reach.by_living_frames(set(handles), _SECOND_EFFORT if asked_before else 1)
         paths = reach.by_modules(set(handles) - living)
+        served |= {key for key, kept in paths.items() if kept.served}
+        self._served |= {handles[key].site for key in served if handles[key].site.counted is None}
         dark = {key: handles[key] for key in handles.keys() - living - paths.keys()} if whole else {}
         unseen = self._unseen(dark, known, now, final)
         for key, lease in handles.items():
             kept = paths.get(key)
-            held_by = "living frame" if key in living else _held_by(lease, kept, whole, unseen.get(key))
+            held_by = "living frame" if key in living else self._held_by(lease, kept, whole, unseen.get(key))
             wait = min(_LONGEST_WAIT, 2 * known[lease.id].wait) if lease.id in known else _FIRST_WAIT
-            self._answers[lease.id] = _Answer(held_by, (kept.path,) if kept else (), now + wait, wait)
+            paths_told = (kept.path,) if kept else ()
+            self._answers[lease.id] = _Answer(lease, lease.user, held_by, paths_told, now + wait, wait)
 
     def _unseen(self, dark: dict[int, Lease], known: dict[int, _Answer], now: float, final: bool) -> dict[int, str]:
         """Tell of handles that no walk has reached whether something out of sight keeps them; asks once, and seldom."""
+        dark = {key: lease for key, lease in dark.items() if lease.owner.has_ended()}
         before = {key: known[lease.id] for key, lease in dark.items() if lease.id in known}
         told = {key: answer.held_by for key, answer in before.items() if answer.held_by in _TOLD_BELOW}
         fresh = [dark[key] for key in dark.keys() - told.keys()]
@@ -73,25 +90,30 @@ class Witness:
         self._rest_until = now + _SHARE * (thread_time() - began)
         return told | dict.fromkeys(unseen, "unseen")
 
-    def _due(self, lease: int, now: float) -> bool:
-        return lease not in self._answers or self._answers[lease].again_at <= now
+    def _due(self, lease: Lease, now: float) -> bool:
+        answer = self._answers.get(lease.id)
+        if answer is None or answer.again_at <= now:
+            return True
+        return answer.user is not lease.user and lease.owner.has_ended()
 
     def testify(self, frozen: model.Lease) -> model.Lease:
         """Add what is known of who keeps the handle."""
         answer = self._answers.get(frozen.id)
-        if answer is None:
+        if answer is None or answer.user.key != frozen.user.key:
             return frozen
         return replace(frozen, held_by=answer.held_by, retained_by=answer.retained_by)
 
-
-def _held_by(lease: Lease, kept: reach.Kept | None, whole: bool, below: str | None) -> str:
-    if kept is not None and kept.queued:
-        return "queue"
-    if kept is not None and kept.in_thread and lease.owner.thread.has_ended():
-        return "living thread"  # a thread that ends loses its own: it is another's
-    if not whole:
-        return "unknown"
-    return "dead frame" if kept is not None and kept.only_dead else below or "other"
+    def _held_by(self, lease: Lease, kept: Kept | None, whole: bool, below: str | None) -> str:
+        if kept is not None and kept.queued:
+            return "queue"
+        if kept is not None and kept.in_thread and lease.user.thread.has_ended():
+            return "living thread"  # a thread that ends loses its own: it is another's
+        if not whole:
+            return "unknown"
+        if kept is not None and kept.only_dead:
+            return "dead frame"
+        is_aside = kept is not None and kept.unnamed and lease.user is not lease.owner and lease.site in self._served
+        return "aside" if is_aside else below or "other"
 
 
 def _handle_id(lease: Lease) -> int | None:
@@ -123,6 +145,12 @@ def driver_state(lease: Lease) -> dict[str, Any]:
         return {}
     connection = driver.driver_connection(handle)
     return {"in_transaction": driver.in_transaction(connection), "backend_pid": driver.backend_pid(connection)}
+
+
+def is_listening(lease: Lease) -> bool:
+    """Tell whether a lease's connection is held for notifications."""
+    handle = lease()
+    return handle is not None and driver.is_listening(driver.driver_connection(handle))
 
 
 def stacks(lease: Lease, depth: int) -> dict[str, tuple[model.Frame, ...]]:

@@ -37,7 +37,8 @@ INTERLEAVED = Kind(
     "two owners take turns on one connection, and nothing explains it",
     """\
 Two owners took turns on one connection (A, B, A), without overlap, and nothing explains it: none has ended or started
-the other, none waited for the other, no common flow is known. That they did not meet was luck.""",
+the other, none waited for the other, no lock is held around both, neither had ended its transaction, no common flow is
+known. That they did not meet was luck.""",
     ("a connection in a module that several threads use, each now and then",),
     options=("strict",),
     pages=_JUDGED,
@@ -99,16 +100,18 @@ in_threads(work, work)
 
 PROCESS = Kind(
     "crossing.process",
-    {"proved": ""},
+    {"proved": "where the child uses it", "suspected": "where it only closes it: its parent may not want it any more"},
     "a connection opened before a fork is used in the child",
     """\
 A connection that was opened before a fork is used in the child. Both processes then speak through one socket, and may
-read each other's rows.
+read each other's rows. To close it there is to use it, too, as `engine.dispose()` does with what lies in the pool: the
+server ends the session, and the parent's next statement fails.
 
 Seen from outside, by an agent, it is the same socket in two processes that both use it: that is found also where
 poolwatch was installed after the fork, and otherwise confirms what the child says.""",
     ("a connection that is opened while modules are imported, before a server forks its workers (`--preload`)",
-     "`multiprocessing` with the start method `fork`"),
+     "`multiprocessing` with the start method `fork`",
+     "`engine.dispose()` in the child, without `close=False`"),
     options=("strict", "protect_fork"),
     alerts=("PoolwatchForkCrossing",),
     pages={"Many processes": "agent.md"},
@@ -192,8 +195,9 @@ FLOW = Kind(
     {"proved": ""},
     "two requests or jobs use one connection within one lease",
     """\
-Two different flows (requests, jobs) used one connection within one lease, on two threads or tasks. A flow is a
-`poolwatch.scope(...)`, or a request or job that a framework hook has named.""",
+Two different flows (requests, jobs) used one connection within one lease, on two threads or tasks, and the second went
+on with what the first had left open in it: turns that end with a commit or rollback, or in autocommit, are no finding.
+A flow is a `poolwatch.scope(...)`, or a request or job that a framework hook has named.""",
     ("a connection or `Session` that outlives its request in a cache, and serves the next",),
     options=("strict",),
     alerts=("PoolwatchCrossing",),

@@ -40,12 +40,14 @@ IDLE = Kind(
     "a site holds its connections mostly without using them",
     """\
 Over at least 20 leases a site held its connections one second or longer on average, and ran SQL for less than 5 % of
-that time.""",
+that time, where others lacked them: requests or jobs took them, of which there may be any number at once; or somebody
+waited for the pool; or the site took the same ones again and again. Threads that keep a connection each for as long as
+they live, from a pool that has enough for all, are no finding.""",
     ("a streaming response", "a call to another service inside the `with` block"),
     resolved="when the site's leases have become shorter or busier on average",
     example=Example(
         """\
-engine = create_engine("sqlite:///shop.db", pool_size=20)
+engine = create_engine("sqlite:///shop.db", pool_size=10, max_overflow=0)
 
 
 def stream():
@@ -57,7 +59,7 @@ def stream():
 in_threads(*[stream] * 20)
 """,
         """\
-engine = create_engine("sqlite:///shop.db", pool_size=20)
+engine = create_engine("sqlite:///shop.db", pool_size=10, max_overflow=0)
 
 
 def stream():

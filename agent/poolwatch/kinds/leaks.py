@@ -49,9 +49,11 @@ OWNER_ENDED = Kind(
     "the thread, task or greenlet that held it has ended, and nobody alive reaches it",
     """\
 The thread, task or greenlet that held the connection has ended, and no living frame reaches it. "Kept by" names what
-keeps it, where poolwatch finds the way.""",
+keeps it, where poolwatch finds the way. So it is with one that came from a queue, where others that the same line has
+taken lie: who used it last has ended and has left it in a list or the like, though the thread that opened it lives.""",
     ("the connection, a `Session` or an unread result was put into something global",
-     "an exception that is kept, and with it the frame that held the connection"),
+     "an exception that is kept, and with it the frame that held the connection",
+     "a client or connection taken from a queue and not put back"),
     resolved=_BACK,
     options=("grace", "reclaim"),
     alerts=("PoolwatchLeakProved", "PoolwatchLeakProbable"),
@@ -137,7 +139,12 @@ DETACHED = Kind(
     "a detached connection was dropped without close",
     """\
 `detach()` took the connection out of the pool, and then it was dropped without `close()`. The pool knows nothing of it
-any more; the server still has the session.""",
+any more; the server still has the session.
+
+It is no leak to go on with the driver's own connection (`connection.connection.driver_connection`) after `detach()`,
+and to close that: where it is closed, or somebody still has it, when what was detached is dropped, poolwatch says
+nothing, and does not know what becomes of it. Nor does it where the driver cannot say whether it is closed, and of
+asyncpg's, which its event loop keeps.""",
     ("code that takes a connection for itself, for instance to listen or to copy, and has no `finally`",),
     alerts=("PoolwatchLeakProved",),
     example=Example(
@@ -168,7 +175,9 @@ OVERDUE = Kind(
     {"suspected": ""},
     "held longer than allowed, and idle all that while",
     """\
-Held longer than `overdue_after` and not used all that while. A long statement that is running is not idle.""",
+Held longer than `overdue_after` and not used all that while. A long statement that is running is not idle. What is held
+so as to be held is no finding: a connection that listens (`LISTEN`, a driver's listener), or whose last statement has
+taken a lock of the session's (`pg_advisory_lock`, `GET_LOCK`).""",
     ("a connection taken at the start of something that then waits for something else",
      "a connection that somebody keeps and has forgotten, while the thread or task lives on"),
     resolved=f"{_BACK} or is used again",

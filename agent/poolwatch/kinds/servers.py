@@ -13,14 +13,17 @@ The process has an established connection to a database server that one of its p
 or a connection in a pool is dead, because the server has closed it (`CLOSE_WAIT`). One finding for each pool names the
 sockets: file descriptor, own address, peer, state, inode, and since when it was seen.
 
+A connection that died while it lay in its pool is none where the pool tests what it lends: SQLAlchemy's with
+`pool_pre_ping`, psycopg_pool's with `check`, asyncpg's always. One that somebody holds is told of there too.
+
 poolwatch looks every twenty intervals (five seconds), and says something when three looks in a row have seen the same.
 It says nothing of sockets that were open before the watch or came over a fork, of a connect that a pool has begun and
-not ended, of servers that no pool uses, and of Unix sockets. As long as it does not know the socket of some pooled
-connection, it says nothing new at all: that is so for drivers that do not show it (known are psycopg, psycopg2,
-asyncpg, pymysql, aiomysql, asyncmy, mysqlclient and pg8000), and where a hook is off or has failed. It needs Linux.""",
+not ended, of one taken out of its pool with `detach()` and kept, of servers that no pool uses, and of Unix sockets. As
+long as it does not know the socket of some pooled connection, it says nothing new at all: that is so for drivers that
+do not show it (known are psycopg, psycopg2, asyncpg, pymysql, aiomysql, asyncmy, mysqlclient and pg8000), and where a
+hook is off or has failed. It needs Linux.""",
     ("a library or a thread that calls the driver's `connect()` itself",
      "a pool of a library that poolwatch does not know",
-     "a connection taken out of its pool with `detach()` and forgotten by its owner",
      "a server or proxy that closes idle connections earlier than the pool does",
      "it is meant so: a `LISTEN` connection, a migration"),
     resolved="when the socket is closed",

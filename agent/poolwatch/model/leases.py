@@ -71,8 +71,9 @@ class Lease:
 
     ``held_by``: what a bounded walk found to reach the handle, for suspects only: ``"living frame"``, ``"living
     thread"`` (its locals) or ``"queue"`` (handed over), ``"dead frame"`` (only the dead owner's own frame or
-    traceback), ``"other"``, ``"unknown"`` (there was too much to look through), ``"unseen"`` (something that the
-    collector does not know); None where nobody looked.
+    traceback), ``"aside"`` (something without names, while others of its line lie in a queue), ``"other"``,
+    ``"unknown"`` (there was too much to look through), ``"unseen"`` (something that the collector does not know);
+    None where nobody looked.
     """
 
     id: int
@@ -87,6 +88,8 @@ class Lease:
     busy_seconds: float = 0.0
     executing: bool = False
     last_statement: str | None = None
+    listens: bool = False
+    """True where the driver calls the application for notifications that come in by this connection."""
     in_transaction: bool | None = None
     backend_pid: int | None = None
     detached: bool = False
