@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import asyncpg
 import gevent
 import pytest
@@ -19,6 +24,7 @@ from sqlalchemy.orm import Session
 
 import poolwatch
 from poolwatch.errors import LeakError
+from poolwatch.ledger.totals import News
 from tests.servers import Server
 
 KEPT: list[Any] = []
@@ -277,6 +283,142 @@ def test_async_pools(watch: poolwatch.Watch, postgres: Server) -> None:
     assert watch.snapshot().process.remedies == {"fiber": 2}
 
 
+class Handler:
+    """Takes a connection in its ``__call__``."""
+
+    async def __call__(self, pool: Any) -> None:
+        KEPT.append(await pool.acquire())
+
+
+def passes_on(pool: Any) -> Any:
+    """Give a coroutine without being a coroutine function, as wrappers do."""
+    return Handler()(pool)
+
+
+class Proxy:
+    """Stands for something that is not there now, as a framework's context locals do."""
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("outside of a request")
+
+
+def test_whatever_gives_a_coroutine(watch: poolwatch.Watch, postgres: Server) -> None:
+    """The fiber of what gives a coroutine is over when that is, in whatever task; its result is not touched."""
+
+    async def main() -> None:
+        url = postgres.url("asyncpg").replace("+asyncpg", "")
+        async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
+            for work in (Handler(), passes_on, functools.partial(passes_on)):
+                await asyncio.create_task(poolwatch.fiber()(work)(pool))
+                assert pool.get_idle_size() == 1
+
+    asyncio.run(main())
+    assert sum(finding.count for finding in watch.findings()) == 3
+    proxy = Proxy()
+    assert poolwatch.fiber()(lambda: proxy)() is proxy
+
+
+def test_whose_callbacks_come_late(watch: poolwatch.Watch, postgres: Server) -> None:
+    """A task that used the connection is over as soon as it is done, though nobody has been told yet."""
+
+    @poolwatch.fiber()
+    async def work(pool: Any) -> None:
+        connection = await pool.acquire()
+        user = asyncio.create_task(connection.fetchval("select 1"))
+        while not user.done():
+            await asyncio.sleep(0)  # goes on before the callbacks of the task
+
+    async def main() -> None:
+        url = postgres.url("asyncpg").replace("+asyncpg", "")
+        pool = await asyncpg.create_pool(url, min_size=1, max_size=1)
+        await asyncio.create_task(work(pool))
+        assert pool.get_idle_size() == 1
+        pool.terminate()
+
+    asyncio.run(main())
+    remedied(watch)
+
+
+async def by_to_thread(connection: Any) -> None:
+    await asyncio.to_thread(connection.execute, "select 1")
+
+
+async def by_executor(connection: Any) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, connection.execute, "select 1")
+
+
+async def by_anyio(connection: Any) -> None:
+    await anyio.to_thread.run_sync(connection.execute, "select 1")
+
+
+@pytest.mark.parametrize("use", [by_to_thread, by_executor, by_anyio])
+def test_used_by_a_worker_thread(watch: poolwatch.Watch, postgres: Server, use: Any) -> None:
+    """A worker thread lives on, but the call in which it used the connection is over: it is given back."""
+
+    @poolwatch.fiber()
+    async def work(pool: ConnectionPool) -> None:
+        KEPT.append(pool.getconn())
+        await use(KEPT[-1])
+
+    async def main() -> None:
+        with ConnectionPool(postgres.dsn, min_size=1, max_size=1, timeout=5, open=True) as pool:
+            for _ in range(2):
+                await asyncio.create_task(work(pool))
+                assert pool.get_stats()["pool_available"] == 1
+
+    asyncio.run(main())
+    assert remedied(watch).count == 2
+
+
+@pytest.mark.parametrize("around", [nullcontext(), poolwatch.scope("step")], ids=["plain", "scope"])
+def test_a_worker_goes_on(watch: poolwatch.Watch, engine: Engine, around: Any) -> None:
+    """What a work item that goes on uses is left to it, also where a block in which it did so is over."""
+    used, done = threading.Event(), threading.Event()
+
+    def work(connection: Any) -> object:
+        with around:
+            connection.execute(text("select 1"))
+        used.set()
+        assert done.wait(30)
+        answer = connection.scalar(text("select 2"))
+        connection.close()
+        return answer
+
+    with ThreadPoolExecutor(1) as worker:
+        with poolwatch.fiber():
+            result = worker.submit(work, engine.connect())
+            assert used.wait(30)
+        done.set()
+        assert result.result() == 2
+    assert watch.snapshot().process.remedies == {}
+
+
+def test_detached(watch: poolwatch.Watch, engine: Engine) -> None:
+    """A connection that was taken out of its pool is the application's own, and stays with it."""
+    with poolwatch.fiber():
+        connection = engine.connect()
+        connection.detach()
+        connection.execute(text("select 1"))
+    assert connection.scalar(text("select 2")) == 2
+    connection.close()
+    assert watch.findings() == ()
+    assert watch.snapshot().process.remedies == {}
+
+
+def test_counted_once(watch: poolwatch.Watch, engine: Engine) -> None:
+    """What comes back while a look is under way is told in the next, and not in both."""
+    suspects = watch._watcher._looks._suspects
+    with poolwatch.fiber():
+        take(engine)
+        (lease,) = watch.ledger.out()
+        lease.used = float("-inf")  # long idle: worth a look
+        raw = suspects.among(News(), time.monotonic(), False)
+        assert list(raw) == [lease.id]
+    assert suspects.examined(raw, time.monotonic(), False) == ()
+    assert remedied(watch).count == 1
+
+
 def test_strict(watch: poolwatch.Watch, engine: Engine) -> None:
     """In strict mode a leak raises LeakError, after the connection was given back, and hides no other error."""
     poolwatch.strict(engine)
@@ -331,3 +473,36 @@ def test_one_block_entered_by_many(tmp_path: Path) -> None:
     watch.uninstall()
     engine.dispose()
     assert answers == [2]
+
+
+class Acquiring(Coroutine[Any, Any, str]):
+    """What a pool acquires with, of aiomysql's and aiohttp's kind: to be awaited, or entered."""
+
+    async def __aenter__(self) -> str:
+        """Give what was acquired."""
+        return "entered"
+
+    async def __aexit__(self, *raised: object) -> None:
+        """Leave."""
+
+    def __await__(self) -> Any:
+        """Give what was acquired."""
+        return self
+        yield
+
+    send = throw = close = lambda self, *args: None
+
+
+@pytest.mark.parametrize("around", [poolwatch.fiber(), poolwatch.scope("job"), poolwatch.inherit])
+def test_what_is_more_than_a_coroutine_stays_it(around: Any) -> None:
+    """A function that returns something for ``async with`` returns it as before."""
+
+    @around
+    def acquire() -> Any:
+        return Acquiring()
+
+    async def main() -> str:
+        async with acquire() as acquired:
+            return str(acquired)
+
+    assert asyncio.run(main()) == "entered"

@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import poolwatch
+from poolwatch import speech
 from tests.servers import Server
 
 KEPT: list[Any] = []
@@ -68,6 +69,7 @@ def test_collected(watch: poolwatch.Watch, postgres: Server, cls: Any, caplog: p
         (state,) = [state for state in watch.snapshot().pools if state.name == pool.name]
         assert (state.used, state.idle) == (0, pool.get_stats()["pool_available"])
         assert {finding.kind for finding in watch.findings()} == {"leak.collected"}
+        speech.finish(30)
     assert "collected gave back a connection" in caplog.text
 
 

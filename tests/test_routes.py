@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,114 @@ def test_inherit_where_asked_for() -> None:
     with poolwatch.connected_to(role="replica"):
         in_thread(note)
     assert seen[-1] is None
+
+
+def rows(**route: object) -> Iterator[object]:
+    """Yield what is in force in a block that is suspended meanwhile."""
+    with poolwatch.connected_to(**route):
+        while True:
+            yield dict(poolwatch.route())
+
+
+def test_blocks_that_do_not_end_in_order() -> None:
+    """Of blocks in generators, exit stacks or fixtures each takes its own words out of the route, whenever it ends."""
+    with poolwatch.connected_to(role="replica"):
+        europe, america = rows(shard="eu", zone=1), rows(shard="us")
+        assert next(europe) == {"role": "replica", "shard": "eu", "zone": 1}
+        assert next(america) == {"role": "replica", "shard": "us", "zone": 1}
+        europe.close()  # type: ignore[attr-defined]
+        assert poolwatch.route() == {"role": "replica", "shard": "us"}
+        with poolwatch.connected_to(zone=2):
+            america.close()  # type: ignore[attr-defined]
+            assert poolwatch.route() == {"role": "replica", "zone": 2}
+        assert poolwatch.route() == {"role": "replica"}
+    assert poolwatch.route() == {}
+
+
+def test_a_block_that_others_end(primary: Engine, watch: poolwatch.Watch) -> None:
+    """A generator that a thread, a task or somebody in another context ends leaves nothing behind for anybody."""
+    generators = [rows(shard="eu"), rows(shard="eu")]
+    for generator in generators:
+        next(generator)
+    in_thread(generators[0].close)  # type: ignore[attr-defined]
+    poolwatch.inherit(generators[1].close)()  # type: ignore[attr-defined]
+    assert poolwatch.route() == {}
+
+    async def each() -> Any:
+        async with poolwatch.connected_to(role="replica"):
+            while True:
+                yield 1
+
+    async def main() -> None:
+        async for _ in each():
+            break
+        gc.collect()  # its finalizer starts a task, which inherits what it ends
+        while poolwatch.route():
+            await asyncio.sleep(0)
+        greenlet(use).switch(primary)
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+    assert routes(watch) == []
+
+
+def test_what_inherits_outlives_the_block() -> None:
+    """A task that was started in a block keeps its route when the block is over."""
+    seen: list[Any] = []
+
+    async def note(start: asyncio.Event) -> None:
+        await start.wait()
+        seen.append(dict(poolwatch.route()))
+
+    async def main() -> None:
+        start = asyncio.Event()
+        with poolwatch.connected_to(role="replica"):
+            child = asyncio.create_task(note(start))
+        assert poolwatch.route() == {}
+        start.set()
+        await child
+
+    asyncio.run(main())
+    assert seen == [{"role": "replica"}]
+
+
+def test_a_suspended_block_is_in_force_for_its_consumer(watch: poolwatch.Watch, primary: Engine) -> None:
+    """What contextlib makes of a generator needs that; who only iterates is told that the route is in force."""
+
+    @contextmanager
+    def on_replica() -> Iterator[None]:
+        with poolwatch.connected_to(role="replica"):
+            yield
+
+    with on_replica():
+        assert poolwatch.route() == {"role": "replica"}
+    assert poolwatch.route() == {}
+    for _ in zip([1], rows(role="replica"), strict=False):
+        use(primary)
+    gc.collect()
+    assert poolwatch.route() == {}
+    (finding,) = routes(watch)
+    assert "in force" in finding.summary
+
+
+def test_what_inherits() -> None:
+    """Whatever gives a coroutine inherits in it; a generator, whose body runs later, is refused."""
+    seen: list[Any] = []
+
+    class Handler:
+        async def __call__(self) -> None:
+            seen.append(poolwatch.route().get("role"))
+
+    def passes_on() -> Any:
+        return Handler()()
+
+    with poolwatch.connected_to(role="replica"):
+        inherited = [poolwatch.inherit(work) for work in (Handler(), passes_on)]
+        with pytest.raises(TypeError, match="generator: inherit what goes through it"):
+            poolwatch.inherit(rows)
+    for work in inherited:
+        asyncio.run(work())
+    assert seen == ["replica"] * 2
+    assert poolwatch.route() == {}
 
 
 def test_lost_in_a_thread(watch: poolwatch.Watch, primary: Engine) -> None:

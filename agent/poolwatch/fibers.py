@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 from collections.abc import Callable
+from contextlib import ExitStack
 from time import monotonic
 from typing import Any, TypeVar
 
 from poolwatch.errors import LeakError
 from poolwatch.ledger import Lease, Ledger, crossing
 from poolwatch.remedies import give_back, may_give_back, start
-from poolwatch.senses import stack
+from poolwatch.senses import calls, stack
 from poolwatch.senses.actor import Actor, current
 from poolwatch.senses.nested import Nested
 from poolwatch.watch import installed
@@ -40,7 +40,7 @@ class fiber:
         ledger, left = self._left()
         if ledger is not None and left:
             for lease in left:
-                pending = give_back(ledger, lease, REMEDY)
+                pending = give_back(ledger, lease, REMEDY, kind is not None)
                 if pending is not None:
                     start(pending)
             _judge(ledger, left, kind)
@@ -51,8 +51,8 @@ class fiber:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         ledger, left = self._left()
         if ledger is not None and left:
-            futures = [start(pending) for lease in left if (pending := give_back(ledger, lease, REMEDY)) is not None]
-            for future in futures:
+            pendings = [give_back(ledger, lease, REMEDY, kind is not None) for lease in left]
+            for future in [start(pending) for pending in pendings if pending is not None]:
                 await asyncio.shield(future)  # a second cancellation must not leave it half returned
             _judge(ledger, left, kind)
 
@@ -60,28 +60,44 @@ class fiber:
         ledger, me, began = self._open.pop()
         if ledger is None:
             return None, []
-        mine = [lease for lease in ledger.out() if lease.owner is me and lease.taken >= began]
+        mine = [lease for lease in ledger.out() if lease.taken >= began and lease.owner.took_for(me)]
+        mine = [lease for lease in mine if not lease.more.detached]  # the application's own, and no pool's
+        mine.sort(key=lambda lease: lease.taken)  # with the first of a Session's the others come back
         return ledger, [lease for lease in mine if may_give_back(lease, current())]
 
     def __call__(self, function: _Function) -> _Function:
         """Make every call of ``function`` a fiber of its own."""
-        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-            raise TypeError(f"{function!r} is a generator: open the fiber inside it, around the work")
-        if inspect.iscoroutinefunction(function):
+        calls.refuse_generators(function, "open the fiber inside it, around the work")
+        decorated: _Function = _awaited(function) if calls.is_coroutine_function(function) else _called(function)
+        return decorated
 
-            @functools.wraps(function)
-            async def waits(*args: Any, **kwargs: Any) -> Any:
-                async with fiber():
-                    return await function(*args, **kwargs)
 
-            return waits  # type: ignore[return-value]
+def _awaited(function: Any) -> Any:
+    @functools.wraps(function)
+    async def waits(*args: Any, **kwargs: Any) -> Any:
+        async with fiber():
+            return await function(*args, **kwargs)
 
-        @functools.wraps(function)
-        def runs(*args: Any, **kwargs: Any) -> Any:
-            with fiber():
-                return function(*args, **kwargs)
+    return waits
 
-        return runs  # type: ignore[return-value]
+
+def _called(function: Any) -> Any:
+    @functools.wraps(function)
+    async def goes_on(result: Any) -> Any:
+        async with fiber():
+            return await result
+
+    @functools.wraps(function)
+    def runs(*args: Any, **kwargs: Any) -> Any:
+        with ExitStack() as block:
+            block.enter_context(fiber())
+            result = function(*args, **kwargs)
+            if not calls.is_coroutine(result):
+                return result
+            block.pop_all()  # what was taken so far is the coroutine's to use
+        return goes_on(result)
+
+    return runs
 
 
 def _judge(ledger: Ledger, left: list[Lease], kind: type[BaseException] | None) -> None:

@@ -7,32 +7,52 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
-import signal
 from collections.abc import Coroutine, Iterable
+from contextvars import ContextVar
 from typing import Any
 
 from poolwatch.ledger import Lease, Ledger
-from poolwatch.native import start_new_thread
+from poolwatch.native import start_own_thread
 from poolwatch.senses.actor import Actor, Loop
+from poolwatch.senses.whereabouts import is_worker
+from poolwatch.speech import Log
 
-log = logging.getLogger("poolwatch.remedies")
+log = Log("poolwatch.remedies")
 
 Pending = Coroutine[Any, Any, object]
+after_error: ContextVar[bool] = ContextVar("poolwatch_after_error", default=False)
+"""True, for those who give back, where what ends does so by an error: nobody will commit what it left."""
 _running: set[asyncio.Future[Any]] = set()
 """Keeps what an event loop works on; loops themselves do not."""
 
 
 def may_give_back(lease: Lease, me: Actor | None = None) -> bool:
     """Tell whether nobody but ``me`` can be using the lease."""
-    users = (lease.user, lease.conn.inside)
-    return not lease.returned and all(user is None or user is me or user.has_ended() for user in users)
+    user, inside = lease.user, lease.conn.inside
+    if lease.returned or not (inside is None or inside is me or inside.has_ended()):
+        return False
+    return user is me or user.has_ended() or (inside is None and _is_call_over(lease))
 
 
-def give_back(ledger: Ledger, lease: Lease, remedy: str) -> Pending | None:
+def _is_call_over(lease: Lease) -> bool:
+    """Tell whether a worker thread of an executor used the lease last, in a call that is over: it lives on idle.
+
+    The end of a scope ends the strand of what was used in it too; that alone does not end the call.
+    """
+    trail = lease.more.trail
+    if trail is None or trail.strand() is not None or (trail.flow is not None and trail.flow.ended):
+        return False
+    return lease.user.kind == "thread" and is_worker(lease.user)
+
+
+def give_back(ledger: Ledger, lease: Lease, remedy: str, failed: bool = False) -> Pending | None:
     """Return the connection to its pool; gives what is to be awaited on the pool's own loop. Never raises."""
     closer, handle = ledger.closers.get(lease.conn.pool.library), lease()
+    entry = after_error.set(failed)
     try:
+        if lease.returned and lease.more.remedy == remedy:  # with another one of the same Session
+            _told(ledger, lease, remedy)
+            return None
         if handle is None:
             refill(ledger, lease, remedy)
             return None
@@ -45,6 +65,8 @@ def give_back(ledger: Ledger, lease: Lease, remedy: str) -> Pending | None:
         _told(ledger, lease, remedy)
     except Exception:
         log.exception("%s could not give a connection of pool %s back", remedy, lease.conn.pool.name)
+    finally:
+        after_error.reset(entry)
     return None
 
 
@@ -95,14 +117,15 @@ class Reclaimer:
     def owner_ended(self, leases: Iterable[Lease]) -> None:
         """Close what an ended owner left and no living frame reaches; each lease is tried once."""
         if "owner_ended" in self._names:
-            for lease in leases:
-                if lease.more.remedy is None and lease.owner.has_ended() and may_give_back(lease):
-                    lease.own().remedy = "owner_ended"
-                    start_new_thread(_apply, (self._ledger, lease))  # a rollback may take its time
+            ended = [lease for lease in leases if lease.more.remedy is None and lease.owner.has_ended()]
+            left = [lease for lease in ended if may_give_back(lease)]
+            for lease in left:
+                lease.own().remedy = "owner_ended"
+            for lease in left:
+                start_own_thread(_apply, self._ledger, lease)  # a rollback may take its time
 
 
 def _apply(ledger: Ledger, lease: Lease) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pending = give_back(ledger, lease, "owner_ended") if may_give_back(lease) else None
     if pending is not None:
         _send(pending, lease.conn.loop or lease.owner.loop)

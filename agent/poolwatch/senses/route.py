@@ -7,14 +7,12 @@ have lost it, which a checkout from a contradicting pool then proves.
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from poolwatch.senses import flow, greenlets, stack
+from poolwatch.senses import calls, flow, greenlets, stack
 from poolwatch.senses.actor import Actor, current, of_greenlet
 from poolwatch.senses.nested import Nested
 
@@ -27,10 +25,23 @@ automatic = False
 """True where threads, executors' work items and greenlets follow their starter's route unasked."""
 
 
+class _Choice:
+    """What one ``connected_to`` block chose, and by whom."""
+
+    __slots__ = ("by", "over", "words")
+
+    def __init__(self, words: Route, by: int) -> None:
+        self.words = words
+        self.by = by
+        """Key of the actor that entered the block."""
+        self.over = False
+        """True once somebody else left the block, who cannot take it out of the context of whoever entered it."""
+
+
 class Course:
     """A route and how this context came by it."""
 
-    __slots__ = ("followed", "giver", "route", "stack")
+    __slots__ = ("above", "choices", "followed", "giver", "route", "stack")
 
     def __init__(self, route: Route, followed: bool, giver: Actor | None = None, where: stack.Raw = ()) -> None:
         self.route = route
@@ -39,6 +50,10 @@ class Course:
         self.giver = giver
         """Who started this thread or greenlet; None where the route was chosen in this context or its ancestors'."""
         self.stack = where
+        self.above: Course | None = None
+        """What this context began with, below the choices."""
+        self.choices: tuple[_Choice, ...] = ()
+        """Those that make up the route, the latest last."""
 
 
 _course: ContextVar[Course | None] = ContextVar("poolwatch_course", default=None)
@@ -48,7 +63,26 @@ Entry = Token[Course | None]
 
 def current_course() -> Course | None:
     """Give the course of this context; of a greenlet that has none, its parent's, which it has lost."""
-    return _course.get() or _of_parent_greenlet()
+    return _in_force(_course.get()) or _of_parent_greenlet()
+
+
+def _in_force(course: Course | None, but: _Choice | None = None) -> Course | None:
+    """Give what of a course is in force: earlier choices may be over before later ones."""
+    if course is None or not any(choice.over or choice is but for choice in course.choices):
+        return course
+    return _chosen(course.above, tuple(choice for choice in course.choices if not choice.over and choice is not but))
+
+
+def _chosen(above: Course | None, choices: tuple[_Choice, ...]) -> Course | None:
+    if not choices:
+        return above
+    start = above or _of_parent_greenlet()
+    words = dict(start.route) if start is not None and start.followed else {}
+    for choice in choices:
+        words.update(choice.words)
+    course = Course(MappingProxyType(words), True)
+    course.above, course.choices = above, choices
+    return course
 
 
 def _of_parent_greenlet() -> Course | None:
@@ -56,6 +90,7 @@ def _of_parent_greenlet() -> Course | None:
     parent = greenlets.getcurrent().parent if greenlets.getcurrent is not None else None
     context = parent.gr_context if parent is not None else None
     course: Course | None = context.get(_course) if context is not None else None
+    course = _in_force(course)
     if course is None:
         return None
     return Course(course.route, course.followed and automatic, of_greenlet(parent), _frames_of(parent))
@@ -100,15 +135,17 @@ class connected_to:
 
     def __init__(self, **route: object) -> None:
         self._route = route
-        self._open = Nested[Entry]()
+        self._open = Nested[_Choice]()
 
     def __enter__(self) -> Route:
-        merged = MappingProxyType({**route(), **self._route})
-        self._open.push(_course.set(Course(merged, True)))
-        return merged
+        choice, course = _Choice(self._route, current().key), _in_force(_course.get())
+        above, choices = (course.above, course.choices) if course is not None and course.choices else (course, ())
+        _course.set(_chosen(above, (*choices, choice)))
+        self._open.push(choice)
+        return route()
 
     def __exit__(self, *raised: object) -> None:
-        leave(self._open.pop())
+        _end(self._open.pop())
 
     async def __aenter__(self) -> Route:
         return self.__enter__()
@@ -117,35 +154,44 @@ class connected_to:
         self.__exit__()
 
 
+def _end(choice: _Choice) -> None:
+    """Take one choice out of the route: blocks in generators do not always end in the order they began in."""
+    course = _course.get()
+    here = course is not None and choice in course.choices
+    if here and choice.by == current().key:
+        _course.set(_in_force(course, choice))  # what has inherited it keeps it: a task may outlive its starter's block
+    else:
+        choice.over = True
+
+
 def inherit(function: _Function) -> _Function:
-    """Make ``function`` run with the route and flow of whoever wrapped it, in any thread, greenlet or task."""
+    """Make ``function`` run with the route and flow of whoever wrapped it, in any thread, greenlet or task.
+
+    Raises TypeError for a generator.
+    """
+    calls.refuse_generators(function, "inherit what goes through it")
     course, strand = current_course(), flow.own_strand(current().key)
     followed = Course(course.route, True) if course is not None else None
     keys, scope = strand.keys, strand.scope
     del course, strand  # they die with this context, which is how its end is known
-    if inspect.iscoroutinefunction(function):
+    inherited: _Function = calls.around(function, lambda: _Inherited(followed, keys, scope))
+    return inherited
 
-        @functools.wraps(function)
-        async def waits(*args: Any, **kwargs: Any) -> Any:
-            entries = take(followed), flow.inherit(keys, scope)
-            try:
-                return await function(*args, **kwargs)
-            finally:
-                leave(entries[0])
-                flow.leave(entries[1])
 
-        return waits  # type: ignore[return-value]
+class _Inherited:
+    """A block with the route and flow of somebody else."""
 
-    @functools.wraps(function)
-    def runs(*args: Any, **kwargs: Any) -> Any:
-        entries = take(followed), flow.inherit(keys, scope)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            leave(entries[0])
-            flow.leave(entries[1])
+    def __init__(self, course: Course | None, keys: tuple[int, ...], scope: flow.Scope | None) -> None:
+        self._given = course, keys, scope
 
-    return runs  # type: ignore[return-value]
+    def __enter__(self) -> None:
+        course, keys, scope = self._given
+        self._entries = take(course), flow.inherit(keys, scope)
+
+    def __exit__(self, *raised: object) -> None:
+        course, strand = self._entries
+        leave(course)
+        flow.leave(strand)
 
 
 def contradicts(chosen: Route, tag: Route) -> bool:

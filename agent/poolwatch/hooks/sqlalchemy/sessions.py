@@ -8,7 +8,6 @@ the overlap of statements alone would miss most of these.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy.orm import Session, SessionTransaction
@@ -16,13 +15,17 @@ from sqlalchemy.orm import Session, SessionTransaction
 from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
+from poolwatch.hooks.sqlalchemy import transactions
 from poolwatch.hooks.sqlalchemy.engines import home_of
+from poolwatch.hooks.sqlalchemy.reads import SELECTS
 from poolwatch.hooks.sqlalchemy.statements import lease_of
-from poolwatch.ledger import Lease, Ledger, Pool, crossing
+from poolwatch.ledger import Ledger, Pool, crossing
 from poolwatch.senses.actor import Actor, current
 
 _HOOK = "sqlalchemy.session"
-_SESSION_METHODS = ("_execute_internal", "_flush", "_close_impl")
+_EXECUTE, _SCALAR = "_execute_internal", "_scalar_result"
+_FLUSH = "_flush"
+_CLOSE = "_close_impl"
 _TRANSACTION_METHODS = ("commit", "rollback")
 _PROVISION = "_connection_for_bind"
 _ledger: Ledger
@@ -35,8 +38,9 @@ def install(ledger: Ledger, guard: Guard) -> None:
     global _ledger, _guard
     _ledger, _guard = ledger, guard
     patch(guard, _HOOK, SessionTransaction, _PROVISION, _provisioned(getattr(SessionTransaction, _PROVISION)))
-    for name in _SESSION_METHODS:
-        patch(guard, _HOOK, Session, name, _watched(getattr(Session, name), False))
+    patch(guard, _HOOK, Session, _EXECUTE, _executing(getattr(Session, _EXECUTE)))
+    patch(guard, _HOOK, Session, _FLUSH, _watched(getattr(Session, _FLUSH), False))
+    patch(guard, _HOOK, Session, _CLOSE, _watched(getattr(Session, _CLOSE), False))
     for name in _TRANSACTION_METHODS:
         patch(guard, _HOOK, SessionTransaction, name, _watched(getattr(SessionTransaction, name), True))
 
@@ -45,70 +49,89 @@ def _provisioned(original: Any) -> Any:
     def _connection_for_bind(self: Any, bind: Any, *args: Any, **kwargs: Any) -> Any:
         had = len(self._connections)
         connection = original(self, bind, *args, **kwargs)
+        transactions.note_given(self)
         if len(self._connections) != had:
-            _note(self.session, connection)
+            _note(self, connection)
         return connection
 
     return _connection_for_bind
 
 
-def _note(session: Any, connection: Any) -> None:
+def _note(transaction: Any, connection: Any) -> None:
     """Note on the lease that a Session holds it."""
     try:
         lease = lease_of(connection._dbapi_connection)
         if lease is not None:
-            lease.own().session = type(session).__name__
+            more, session = lease.own(), transaction.session
+            more.session = type(session).__name__
+            more.session_key = session.hash_key
+            if more.scope is None and transactions.has_joined(transaction, connection):
+                more.common = True  # whoever took it, outside of all flows, has them work in a transaction of his
     except Exception as error:
         _guard.failed(_HOOK, error)
+
+
+def _executing(original: Any) -> Any:
+    def _execute_internal(self: Any, statement: Any, *args: Any, **kwargs: Any) -> Any:
+        # what is done with a scalar's result is done here instead: of the scalar nobody can tell what gave it
+        scalar = _SCALAR in kwargs and issubclass(type(statement), SELECTS) and kwargs.pop(_SCALAR)
+        before = transactions.given(self._transaction)
+        key = _enter(self)
+        try:
+            result = original(self, statement, *args, **kwargs)
+            try:
+                transactions.note_read(self._transaction, before, result)
+            except Exception as error:
+                _guard.failed(_HOOK, error)
+            return result.scalar() if scalar else result
+        finally:
+            if key:
+                _inside.pop(key, None)
+
+    return _execute_internal
 
 
 def _watched(original: Any, of_transaction: bool) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         session = self.session if of_transaction else self
-        if not _enter(session):
+        key = _enter(session)
+        if not key:
             return original(self, *args, **kwargs)
         try:
             return original(self, *args, **kwargs)
         finally:
-            _inside.pop(id(session), None)
+            _inside.pop(key, None)
 
     return method
 
 
-def _enter(session: Any) -> bool:
-    """Mark who is inside ``session``; false where somebody is already, the same actor or another."""
+def _enter(session: Any) -> int:
+    """Mark who is inside ``session``, by the key given; 0 where somebody is already, the same actor or another."""
     try:
         me = current()
-        there = _inside.get(id(session))
+        key = id(session)
+        there = _inside.get(key)
         if there is None or there.has_ended():
-            _inside[id(session)] = me
-            return True
+            _inside[key] = me
+            return key
         if there is not me:
             _meet(session, there, me)
     except CrossingError:
         raise
     except Exception as error:
         _guard.failed(_HOOK, error)
-    return False
+    return 0
 
 
 def _meet(session: Any, there: Actor, me: Actor) -> None:
-    lease = next(_leases(session), None)
+    lease = next(iter(transactions.leases(session)), None)
     pool = lease.conn.pool if lease else _pool(session)
     crossing.of_session(_ledger, pool, lease, there, me, type(session).__name__)
-
-
-def _leases(session: Any) -> Iterator[Lease]:
-    transaction = session.get_transaction()
-    if transaction is None:
-        return
-    for connection in {entry[0] for entry in list(transaction._connections.values())}:
-        fairy = connection._dbapi_connection
-        lease = lease_of(fairy) if fairy is not None else None
-        if lease is not None:
-            yield lease
 
 
 def _pool(session: Any) -> Pool:
     engine = getattr(session.bind, "engine", None)
     return home_of(engine.pool).pool if engine is not None else Pool("(session)", "sqlalchemy", type(session).__name__)
+
+
+__name__ = "sqlalchemy." + __name__  # its warnings are told of the first line that is not of such a module
