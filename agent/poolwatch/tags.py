@@ -26,9 +26,10 @@ def tag(pool: Any, **route: object) -> None:
 def strict(pool: Any, on: bool = True) -> None:
     """Let crossings on this pool raise CrossingError at the offending call, whatever the option ``strict`` says.
 
-    Takes what ``tag`` takes; raises TypeError for anything else.
+    So do its leaks LeakError at the end of a fiber or scope. With ``on=False`` none of them raises, even where the
+    option is on. Takes what ``tag`` takes; raises TypeError for anything else.
     """
-    _marks(pool).strict = on
+    marks.set_strict(_marks(pool), on)
 
 
 def _marks(subject: Any) -> Marks:

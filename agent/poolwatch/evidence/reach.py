@@ -15,111 +15,74 @@ import types
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from threading import local
 from time import thread_time
 from typing import Any, NamedTuple
 
 from poolwatch.evidence import roots
-from poolwatch.evidence.objects import Leaves, attributes_of, classes_of, is_a, name_of
+from poolwatch.evidence.objects import Leaves, attributes_of, is_a, name_of
+from poolwatch.evidence.ways import Kept, Node, is_served, kept
 from poolwatch.native import sleep
 from poolwatch.senses import greenlets
 
 _SLICE = 500
-_LIVING = (50_000, 12)
+LIVING = (50_000, 12)
 _MODULES = (60_000, 12)
 """Steps of one walk, and names from its beginning down."""
 _MAX_SECONDS = 0.5
 """Of CPU, that all the walks from the living may take together, and those from modules."""
 _LONGEST_KEY = 40
 """Characters of a key that may be a name in the program; what is longer, or no name, may be a token or an address."""
-_QUEUES = {"Queue", "SimpleQueue", "_PySimpleQueue"}
-"""What lies in a queue, of whatever library, is on its way to somebody."""
 _BOOKS = {"PoolConnectionHolder"}
 """Classes with which a pool keeps account of what it has lent: reaching a handle by them is holding nothing."""
 _SUSPENDABLE = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 _DEAD = (types.FrameType, types.TracebackType)
-_NOT_SOMEBODY = (asyncio.Task, *_DEAD)
+NOT_SOMEBODY = (asyncio.Task, *_DEAD)
 """What nobody alive holds by; a task that has returned is no more than its result."""
 
 
-class _Node:
-    """One step of a walk: the object, how it was reached, and from where."""
+class Living(NamedTuple):
+    """What the frames of living threads, tasks and greenlets reach."""
 
-    __slots__ = ("depth", "label", "subject", "up")
-
-    def __init__(self, subject: Any, label: str, up: _Node | None = None) -> None:
-        self.subject = subject
-        self.label = label
-        self.up = up
-        # what has no label of its own, as the dictionary of an object, is no step down
-        self.depth: int = 0 if up is None else up.depth + bool(label)
-
-    def way(self) -> Iterator[_Node]:
-        """Give the steps from here up to where the walk began."""
-        node: _Node | None = self
-        while node is not None:
-            yield node
-            node = node.up
+    found: set[int]
+    whole: bool
+    """False where there was more to look through, so that others may be reached too."""
+    served: set[int]
+    """Those of ``found`` that lie in a queue by themselves."""
 
 
-class Kept(NamedTuple):
-    """How a module's globals reach a handle."""
-
-    path: str
-    only_dead: bool
-    """True where only the frame or traceback of somebody who has ended leads there."""
-    queued: bool
-    """True where it lies in a queue: on its way to somebody."""
-    in_thread: bool
-    """True where it lies in a ``threading.local``, in what is there of a thread that lives."""
-
-
-def by_living_frames(targets: set[int], effort: int = 1) -> tuple[set[int], bool]:
-    """Give those ids of ``targets`` that the frame of a living thread, task or greenlet reaches.
-
-    ``effort`` is how many times as much as usual may be looked through. The second value is False where there was
-    more, so that the others may be reached too.
-    """
-    walk = _Walk(targets, _NOT_SOMEBODY, _LIVING, effort)
+def by_living_frames(targets: set[int], effort: int = 1) -> Living:
+    """Look for the ids of ``targets``; ``effort`` is how many times as much as usual may be looked through."""
+    walk = Walk(targets, NOT_SOMEBODY, LIVING, effort)
     for values in roots.living():
-        walk.go(_Node(value, "") for value in values)
-    return set(walk.found), walk.whole
+        walk.go(Node(value, "") for value in values)
+    served = {key for key, node in walk.found.items() if is_served(node)}
+    return Living(set(walk.found), walk.whole, served)
 
 
 def from_values(values: Iterable[Any], targets: set[int], opaque: tuple[type, ...]) -> set[int]:
     """Give those ids of ``targets`` that some objects reach by others than the ``opaque`` ones."""
-    walk = _Walk(targets, (*_NOT_SOMEBODY, *opaque), _LIVING)
-    walk.go(_Node(value, "") for value in values)
+    walk = Walk(targets, (*NOT_SOMEBODY, *opaque), LIVING)
+    walk.go(Node(value, "") for value in values)
     return set(walk.found)
 
 
 def by_modules(targets: set[int]) -> dict[int, Kept]:
     """Give for each id that a module's globals reach how they do."""
-    direct = _from_modules(targets, _NOT_SOMEBODY, False)
+    direct = _from_modules(targets, NOT_SOMEBODY, False)
     return direct | _from_modules(targets - direct.keys(), (), True)
 
 
 def _from_modules(targets: set[int], opaque: tuple[type, ...], only_dead: bool) -> dict[int, Kept]:
-    walk = _Walk(targets, opaque, _MODULES)
-    walk.go(_Node(value, name) for name, value in roots.modules())
-    return {key: _kept(list(node.way()), only_dead) for key, node in walk.found.items()}
+    walk = Walk(targets, opaque, _MODULES)
+    walk.go(Node(value, name) for name, value in roots.modules())
+    return {key: kept(node, only_dead) for key, node in walk.found.items()}
 
 
-def _kept(way: list[_Node], only_dead: bool) -> Kept:
-    path = "".join(node.label for node in reversed(way))
-    in_thread = any(is_a(node.subject, (local,)) for node in way)
-    return Kept(path, only_dead, any(_is_queue(node.subject) for node in way), in_thread)
-
-
-def _is_queue(subject: Any) -> bool:
-    return any(name_of(kind) in _QUEUES for kind in classes_of(subject))
-
-
-class _Walk:
+class Walk:
     """Walks breadth first to the objects with the wanted ids; what one has seen the next does not look at again."""
 
     def __init__(self, targets: set[int], opaque: tuple[type, ...], bounds: tuple[int, int], effort: int = 1) -> None:
-        self.found: dict[int, _Node] = {}
+        self.found: dict[int, Node] = {}
         """Where each was found, by id."""
         self.whole = True
         """False once the walk was cut short."""
@@ -131,9 +94,9 @@ class _Walk:
         self._seen: set[int] = set()
         self._leaves = Leaves()
 
-    def go(self, begin: Iterable[_Node]) -> None:
+    def go(self, begin: Iterable[Node]) -> None:
         """Walk from some objects down."""
-        below = deque[_Node]()
+        below = deque[Node]()
         steps = 0
         candidates = iter(begin)
         while self._targets - self.found.keys():
@@ -149,9 +112,9 @@ class _Walk:
             if not below:
                 return
             up = below.popleft()
-            candidates = (_Node(value, label, up) for label, value in _steps(up) if not self._leaves.has(value))
+            candidates = (Node(value, label, up) for label, value in _steps(up) if not self._leaves.has(value))
 
-    def _is_new(self, node: _Node) -> bool:
+    def _is_new(self, node: Node) -> bool:
         subject = node.subject
         key = id(subject)
         if key in self._targets:
@@ -172,7 +135,7 @@ def _returned(subject: Any) -> bool:
     return getattr(subject, "_exception", None) is None  # asking ``exception()`` would count as having retrieved it
 
 
-def _steps(node: _Node) -> Iterator[tuple[str, Any]]:
+def _steps(node: Node) -> Iterator[tuple[str, Any]]:
     subject = node.subject
     if type(subject) is dict:
         return ((_key_label(node, key), value) for key, value in subject.copy().items())
@@ -218,7 +181,7 @@ def _attributes(subject: Any) -> dict[int, str]:
     return {} if values is None else {id(values): ""} | {id(inner): f".{name}" for name, inner in values.copy().items()}
 
 
-def _key_label(node: _Node, key: object) -> str:
+def _key_label(node: Node, key: object) -> str:
     """Give the label of an entry. Of keys only numbers and short names are shown: others may be data, or code."""
     if type(key) is str and key.isidentifier():
         if node.label == "" and node.up is not None:

@@ -20,9 +20,9 @@ _QUEUES = {deque, list, set, dict}
 _AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
 
 
-def living() -> Iterator[list[Any]]:
-    """Give, for each living thread, task, greenlet and queue of a loop, what it holds."""
-    for ident in list(sys._current_frames()):
+def living(but: int = 0) -> Iterator[list[Any]]:
+    """Give, for each living thread, task, greenlet and queue of a loop, what it holds; without the thread ``but``."""
+    for ident in sys._current_frames().keys() - {but}:
         yield _held_by_thread(ident)
     for task in _tasks():
         yield [value for coroutine in _chain(task.get_coro()) for value in (coroutine, *read_by(coroutine))]

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from itertools import count
+from sys import _getframe
 from time import monotonic
+from types import FrameType
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 from poolwatch.senses.nested import Nested
@@ -184,8 +186,11 @@ class Block:
         self._open.push((inner, begin(inner)))
         return inner
 
-    def __exit__(self, *raised: object) -> None:
-        end(*self._open.pop())
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        inner, entry = self._open.pop()
+        end(inner, entry)
+        if inner.took and kind is None and scope_left is not None:
+            scope_left(inner, _getframe(1))
 
     def __call__(self, function: _Function) -> _Function:
         """Make every call of ``function`` a scope of its own."""
@@ -201,14 +206,16 @@ def _decorated(function: Any, block: Callable[[], Block]) -> Any:
         @functools.wraps(function)
         async def waits(*args: Any, **kwargs: Any) -> Any:
             with block():
-                return await function(*args, **kwargs)
+                result = await function(*args, **kwargs)
+            return result  # noqa: RET504 - a frame can be asked for a variable, not for what is on its stack
 
         return waits
 
     @functools.wraps(function)
     def runs(*args: Any, **kwargs: Any) -> Any:
         with block():
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+        return result  # noqa: RET504 - as above
 
     return runs
 
@@ -242,6 +249,10 @@ class Trace(Protocol):
 
 current_trace: Callable[[], Trace | None] | None = None
 """Gives the span context of this context, where there is one; None until the host has imported OpenTelemetry."""
+
+
+scope_left: Callable[[Scope, FrameType], None] | None = None
+"""Judges a ``with`` block that took leases and ended without an error, in the frame given; None where none watches."""
 
 
 note_trace: Callable[[Any], None] | None = None

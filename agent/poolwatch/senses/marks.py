@@ -15,10 +15,12 @@ class Marks:
 
     def __init__(self) -> None:
         self.route: Route | None = None
-        self.strict = False
+        self.strict: bool | None = None
+        """Whether its crossings raise; None where the option says it."""
 
 
 _marks: weakref.WeakKeyDictionary[Any, Marks] = weakref.WeakKeyDictionary()
+_is_any_strict = False
 
 
 def of(*souls: Any) -> Marks | None:
@@ -31,3 +33,15 @@ def to_write(soul: Any) -> Marks:
     if soul not in _marks:
         _marks[soul] = Marks()
     return _marks[soul]
+
+
+def set_strict(found: Marks, on: bool) -> None:
+    """Mark a pool as strict or not."""
+    global _is_any_strict
+    found.strict = on
+    _is_any_strict = _is_any_strict or on
+
+
+def is_any_strict() -> bool:
+    """Tell whether some pool was ever marked as strict."""
+    return _is_any_strict
