@@ -71,7 +71,7 @@ def test_numbers_and_limits(watch: poolwatch.Watch, postgres: Server, url: str) 
     assert [(pool.waiting, pool.timeouts_total) for pool in seen] == [(0, 0), (1, 1), (0, 1)]
     assert (full.limits.size, full.limits.max, full.connects_total) == (2, 3, 3)
     assert one.name == f"127.0.0.1:{postgres.port}/postgres"
-    assert [(lease.statements, lease.last_statement) for lease in leases] == [(1, "select $?::int")]
+    assert [(lease.statements, lease.last_statement) for lease in leases] == [(1, "select $1::int")]
 
 
 def test_a_closed_connection_is_returned(watch: poolwatch.Watch, url: str) -> None:

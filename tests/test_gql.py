@@ -17,7 +17,7 @@ from gql.transport.requests import RequestsHTTPTransport
 from gql.transport.websockets import WebsocketsTransport
 
 import poolwatch
-from poolwatch.hooks.gql import lines
+from poolwatch.hooks.gql import lines, moments
 from tests.servers import Server
 from tests.servers.graphql import graphql
 from tests.stories.judge import Json
@@ -157,7 +157,7 @@ def test_reconnecting_is_one_lease(server: Server, watch: poolwatch.Watch) -> No
     assert (pool["checkouts_total"], pool["used"]) == (1, 0)
 
 
-@pytest.mark.parametrize("broken", ["line_of", "_lend", "_pass_on", "_end", "operation"])
+@pytest.mark.parametrize("broken", ["line_of", "lend", "pass_on", "end", "own_strand"])
 def test_failing_hook_harms_nobody(
     server: Server, watch: poolwatch.Watch, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -167,7 +167,7 @@ def test_failing_hook_harms_nobody(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(lines, broken, fail)
+        patched.setattr(moments if broken == "own_strand" else lines, broken, fail)
         client = Client(transport=RequestsHTTPTransport(url=server.dsn))
         session = client.connect_sync()
         with ThreadPoolExecutor(1) as executor:

@@ -8,12 +8,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg_pool import AsyncConnectionPool, AsyncNullConnectionPool, ConnectionPool, NullConnectionPool, PoolTimeout
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import NullPool, create_engine, event, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 import poolwatch
 from poolwatch.errors import CrossingError
@@ -273,6 +276,79 @@ def test_sqlalchemy_on_top_is_one_lease(watch: poolwatch.Watch, postgres: Server
         with pool.connection():
             assert [lease.library for lease in watch.snapshot().leases] == ["psycopg_pool"]
         assert eventually(lambda: state(watch).idle == 1)
+
+
+def _in_an_executor(ask: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(ask).result()
+
+
+def _deep(ask: Callable[[], Any]) -> Any:
+    def again(times: int) -> Any:
+        return again(times - 1) if times else ask()
+
+    return again(10)
+
+
+@contextmanager
+def _timed() -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("how", [_deep, _in_an_executor, _timed()(lambda ask: ask())])
+def test_sqlalchemy_asks_by_a_helper(
+    watch: poolwatch.Watch, postgres: Server, how: Callable[[Callable[[], Any]], Any]
+) -> None:
+    """However a creator comes by a connection, it is SQLAlchemy's lease alone, and nobody's while SQLAlchemy idles."""
+    with ConnectionPool(postgres.dsn, min_size=1, open=True, close_returns=True) as pool:
+        engine = create_engine("postgresql+psycopg://", creator=lambda: how(pool.getconn))
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+            assert [lease.library for lease in watch.snapshot().leases] == ["sqlalchemy"]
+        assert watch.snapshot().leases == ()
+        engine.dispose()
+        assert eventually(lambda: state(watch).idle == 1)
+
+
+def test_sqlalchemy_asks_in_a_task(watch: poolwatch.Watch, postgres: Server) -> None:
+    """The same for an async creator that asks in a task of its own, as ``wait_for`` does before Python 3.12."""
+
+    async def main() -> None:
+        async with AsyncConnectionPool(postgres.dsn, min_size=1, open=False, close_returns=True) as pool:
+
+            async def create(*args: Any, **kwargs: Any) -> Any:
+                return await asyncio.create_task(pool.getconn())
+
+            engine = create_async_engine("postgresql+psycopg://", async_creator=create)
+            async with engine.connect() as connection:
+                await connection.execute(text("select 1"))
+                assert [lease.library for lease in watch.snapshot().leases] == ["sqlalchemy"]
+            assert watch.snapshot().leases == ()
+            await engine.dispose()
+
+    asyncio.run(main())
+
+
+def test_a_listener_asks_for_itself(watch: poolwatch.Watch, postgres: Server) -> None:
+    """What a listener of SQLAlchemy's takes while that connects is a lease of the application's."""
+    with ConnectionPool(postgres.dsn, min_size=2, open=True, close_returns=True) as pool:
+        kept = []
+        engine = create_engine("postgresql+psycopg://", creator=pool.getconn)
+        event.listen(engine, "connect", lambda *_: kept.append(pool.getconn()))
+        with engine.connect():
+            leases = sorted(lease.library for lease in watch.snapshot().leases)
+        assert leases == ["psycopg_pool", "sqlalchemy"]
+        pool.putconn(kept.pop())
+        engine.dispose()
+
+
+def test_unreachable_server(watch: poolwatch.Watch) -> None:
+    """Where a pool cannot connect, nothing is exhausted: nobody holds anything. The timeout is counted."""
+    pool = ConnectionPool("host=127.0.0.1 port=1", min_size=1, max_size=1, reconnect_timeout=0.1, open=True)
+    with pytest.raises(PoolTimeout):
+        pool.getconn(timeout=0.3)
+    assert (kinds(watch), state(watch).timeouts_total) == ([], 1)
+    pool.close()
 
 
 def test_pools_that_exist_already(postgres: Server) -> None:

@@ -18,20 +18,35 @@ def report(ledger: Ledger, home: Home, workers: str) -> None:
 
     ``workers`` says what of the pool does not run in a forked child.
     """
-    kind = "process" if home.place.foreign else "loop"
-    where = ledger.here(1)
+    if home.place.foreign:
+        _tell(ledger, home, "process", _of_process(home, f"used in process {os.getpid()}, where {workers}"))
+    else:
+        _tell(ledger, home, "loop", of_loop(home.loop))
+
+
+def report_close(ledger: Ledger, home: Home) -> None:
+    """Report the line that closes its parent's connections in a forked child; raises CrossingError in strict mode."""
+    _tell(ledger, home, "process", _of_process(home, f"closed in process {os.getpid()}, which ends it for both"))
+
+
+def _tell(ledger: Ledger, home: Home, kind: str, detail: str) -> None:
+    where = ledger.here(2)
     line = (kind, *where[:1])
     if not crossing.is_strict(ledger, home.pool) and monotonic() - home.told.get(line, -_AGAIN_AFTER) < _AGAIN_AFTER:
         return
     home.told[line] = monotonic()
     me = current()
     event = Event(kind, home.pool, None, (me, where), (me, where))
-    event.detail = _of_process(home, workers) if kind == "process" else of_loop(home.loop)
-    crossing.report(ledger, event)
+    event.detail = detail
+    try:
+        crossing.report(ledger, event)
+    finally:
+        if kind == "process":
+            ledger.look_now()  # a forked child may be killed without a word
 
 
-def _of_process(home: Home, workers: str) -> str:
-    return f"opened in process {home.place.foreign}, used in process {os.getpid()}, where {workers}"
+def _of_process(home: Home, what: str) -> str:
+    return f"opened in process {home.place.foreign}, {what}"
 
 
 def of_loop(left: Loop | None) -> str:

@@ -63,6 +63,7 @@ def _new_home(pool: Any, connection: Any) -> Home:
     logical = _register.ledger.pool_for(name, "asyncpg", type(pool).__name__)
     logical.limits = (pool._minsize, pool._maxsize, None)
     logical.system = "postgresql"
+    logical.tests = True  # it connects anew where a connection is closed
     # the pool itself has no weak references; its queue lives as long and belongs to nobody else
     home = _register.settle(id(pool), pool._queue, logical)
     if not runs_here(pool._loop):

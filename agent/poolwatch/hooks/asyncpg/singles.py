@@ -14,9 +14,6 @@ from poolwatch.senses import stack, whereabouts
 from poolwatch.senses.actor import Actor, current
 from poolwatch.senses.stack import Raw
 
-_NEAR = 12
-"""Callers among which SQLAlchemy is looked for when a connection is opened."""
-
 
 class Single(weakref.ref[Any]):
     """A connection that no pool lends."""
@@ -59,7 +56,7 @@ def opened(ledger: Ledger, connection: Any) -> Single:
     """Begin to know a connection."""
     single = Single(connection, _forget)
     single.inside, single.reported, single.was = None, False, id(connection)
-    single.theirs = sqlalchemy_asks(_NEAR)
+    single.theirs = sqlalchemy_asks()
     single.opened = () if single.theirs else ledger.here(1)
     _singles[single.was] = single
     return single

@@ -8,6 +8,8 @@ What counts as sharing, by what gql and its HTTP libraries document:
 * A sync transport serves one thread at a time. gql documents threads in one sync session only with its automatic
   batching, where a thread of gql's own does all the talking; ``requests.Session`` promises nothing, and the
   transport keeps headers and files of the running request in itself. Turns are clean, overlap is a crossing.
+* A transport class of the application's own may hand a call on to gql's in a task or thread that it waits for: that is
+  one call, whoever runs it.
 * Sessions are made to be kept, also by somebody else than who opened them (a queue of clients, a session made by
   the first request). Once it outlives its opener in other hands, it belongs to its loop, or to the process.
 """

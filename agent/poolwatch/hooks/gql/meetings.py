@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 
 from poolwatch.errors import CrossingError
-from poolwatch.hooks.gql.record import Line
+from poolwatch.hooks.gql.record import Line, Use, lets_finish
 from poolwatch.ledger import Event, Lease, Ledger, crossing
 from poolwatch.ledger.explain import explain
 from poolwatch.native import get_ident
 from poolwatch.senses import whereabouts
 from poolwatch.senses.actor import Actor, current, current_loop
+
+_CLOSED = "it closed the transport, and whoever executes on it sees a lost connection"
 
 
 def at_connect(ledger: Ledger, line: Line) -> None:
@@ -47,7 +49,7 @@ def at_use(ledger: Ledger, line: Line, me: Actor) -> None:
         others = line.others(me)
         if others:
             what = "both executed on one sync transport"
-            _report(ledger, line, _event(ledger, lease, others[0][0], me, what))
+            _report(ledger, line, _event(ledger, lease, others[0].actor, me, what))
 
 
 def at_close(ledger: Ledger, line: Line) -> None:
@@ -58,12 +60,26 @@ def at_close(ledger: Ledger, line: Line) -> None:
     if line.intruder is me and line.meeting is not None:
         _also_closed(ledger, line.meeting)
         return
-    others = [actor for actor, strand in line.others(me) if me.key not in strand.keys and me.key != actor.above]
-    if others:
-        what = "it closed the transport, and whoever executes on it sees a lost connection"
-        _report(ledger, line, _event(ledger, lease, others[0], me, what))
+    others = [use for use in line.others(me) if me.key not in use.strand.keys and me.key != use.actor.above]
+    waits = lets_finish(line.ref())
+    if others and not waits:
+        what = _CLOSED if line.asynchronous else "it closed a sync transport on which another thread executes"
+        _report(ledger, line, _event(ledger, lease, others[0].actor, me, what))
     elif line.asynchronous and _elsewhere(line, lease):
         _report(ledger, line, _event(ledger, lease, _holder(lease, me), me, f"it closed the transport {_where(line)}"))
+    elif others:
+        closer = me, ledger.here(1)
+        for use in others:
+            use.closer = use.closer or closer
+
+
+def at_loss(ledger: Ledger, line: Line, lease: Lease, use: Use) -> None:
+    """Report a close that did not wait long enough for this use; the victim has gql's own error already."""
+    if use.closer is not None and not line.reported:
+        line.reported = True
+        event = Event("transport", lease.conn.pool, lease, (use.actor, ledger.here(1)), use.closer)
+        event.detail = _CLOSED
+        crossing.note(ledger, event)
 
 
 def _also_closed(ledger: Ledger, event: Event) -> None:
@@ -83,7 +99,7 @@ def _victim(line: Line, lease: Lease, me: Actor) -> Actor | None:
     """Choose whom a second connect hurts; None where only ``me`` or the dead are there, which is a leak."""
     others = line.others(me)
     if others:
-        return others[0][0]
+        return others[0].actor
     living = [actor for actor in (lease.owner, lease.user) if not actor.has_ended()]
     if living:
         return next((actor for actor in living if actor is not me), None)

@@ -6,22 +6,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from poolwatch.ledger import Ledger, Pool
-from poolwatch.ledger.records import serial
+from poolwatch.ledger import Ledger
+from poolwatch.ledger.pools import MOST_POOLS, Home
 
-_MOST_POOLS = 1000
 _ledger: Ledger
 _homes: dict[tuple[str, str], Home] = {}
-
-
-class Home:
-    """Keeps a pool known while none of its transports is connected."""
-
-    __slots__ = ("pool", "serial")
-
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self.serial = serial()
+"""By class and URL; they keep a pool known while none of its transports is connected."""
 
 
 def install(ledger: Ledger) -> None:
@@ -37,7 +27,7 @@ def home_of(transport: Any) -> Home:
     name = _name(transport)
     home = _homes.get((cls, name))
     if home is None:
-        if len(_homes) >= _MOST_POOLS:
+        if len(_homes) >= MOST_POOLS:
             name = "(other)"
         home = _homes.get((cls, name)) or _new(cls, name)
     return home

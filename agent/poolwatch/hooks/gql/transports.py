@@ -10,11 +10,16 @@ from gql.transport.local_schema import LocalSchemaTransport
 from gql.transport.transport import Transport
 
 from poolwatch.guard import Guard
-from poolwatch.hooks.gql import lines
+from poolwatch.hooks.gql import lines, moments
 from poolwatch.hooks.patch import patch
 
 _ABSTRACT = (Transport, AsyncTransport)
-_MOMENTS = {"connect": lines.Opening, "close": lines.Closing, "execute": lines.Using, "execute_batch": lines.Using}
+_MOMENTS: dict[str, type[moments.Moment]] = {
+    "connect": moments.Opening,
+    "close": moments.Closing,
+    "execute": moments.Using,
+    "execute_batch": moments.Using,
+}
 _guard: Guard
 _wrapped: set[type] = set()
 
@@ -39,37 +44,41 @@ def see(transport: Any) -> None:
 
 
 def _wrap(cls: type) -> None:
-    for name, moment in _MOMENTS.items():
+    for name in _MOMENTS:
         method = vars(cls).get(name)
         if inspect.iscoroutinefunction(method):
-            patch(_guard, lines.HOOK, cls, name, _async(method, moment))
+            patch(_guard, lines.HOOK, cls, name, _async(method, cls, name))
         elif inspect.isfunction(method):
-            patch(_guard, lines.HOOK, cls, name, _sync(method, moment))
+            patch(_guard, lines.HOOK, cls, name, _sync(method, cls, name))
     if inspect.isfunction(vars(cls).get("subscribe")):
-        patch(_guard, lines.HOOK, cls, "subscribe", _streaming(vars(cls)["subscribe"]))
+        patch(_guard, lines.HOOK, cls, "subscribe", _streaming(vars(cls)["subscribe"], cls))
 
 
-def _sync(original: Any, moment: type[lines.Moment]) -> Any:
+def _sync(original: Any, cls: type, name: str) -> Any:
+    moment = _MOMENTS[name]
+
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with moment(self, args):
+        with moment(self, args, cls, name):
             return original(self, *args, **kwargs)
 
     return method
 
 
-def _async(original: Any, moment: type[lines.Moment]) -> Any:
+def _async(original: Any, cls: type, name: str) -> Any:
+    moment = _MOMENTS[name]
+
     async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with moment(self, args):
+        with moment(self, args, cls, name):
             return await original(self, *args, **kwargs)
 
     return method
 
 
-def _streaming(original: Any) -> Any:
+def _streaming(original: Any, cls: type) -> Any:
     """Leave the stream itself as it is: a wrapped generator would be closed at another moment."""
 
     def subscribe(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with lines.Using(self, args):
+        with moments.Using(self, args, cls, "subscribe"):
             stream = original(self, *args, **kwargs)
         lines.follow(self, stream)
         return stream

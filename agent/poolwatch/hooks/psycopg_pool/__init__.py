@@ -17,7 +17,7 @@ import psycopg
 import psycopg_pool
 
 from poolwatch.guard import Guard
-from poolwatch.hooks.psycopg_pool import leases, pools, remedies, statements
+from poolwatch.hooks.psycopg_pool import leases, places, pools, remedies, statements
 from poolwatch.hooks.register import Register
 from poolwatch.ledger import Ledger
 from poolwatch.senses.stack import treat_as_inside
@@ -29,6 +29,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
         treat_as_inside(os.path.dirname(str(package.__file__)))
     register = Register(ledger, guard, "psycopg_pool")
     pools.install(register)
+    places.install(register)
     leases.install(register)
     statements.install(register)
     remedies.install(register)

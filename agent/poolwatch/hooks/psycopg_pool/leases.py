@@ -1,4 +1,4 @@
-"""Leases and waits: ``getconn`` and ``close`` of both pool classes, from which the null pools inherit.
+"""Leases and waits: ``getconn`` of both pool classes, from which the null pools inherit.
 
 A ``putconn`` is seen where it has made sure that the connection is this pool's.
 """
@@ -19,16 +19,13 @@ from psycopg_pool.base import BasePool
 
 from poolwatch.errors import CrossingError
 from poolwatch.hooks.borrowers import sqlalchemy_asks
-from poolwatch.hooks.elsewhere import report
 from poolwatch.hooks.patch import patch
+from poolwatch.hooks.psycopg_pool.places import is_elsewhere, look, look_at
 from poolwatch.hooks.psycopg_pool.pools import conn_of, describe, home_of
-from poolwatch.hooks.register import Body, Home, Register
+from poolwatch.hooks.register import Body, Register
 from poolwatch.ledger import Wait, crossing
 
-_NEAR = 5
-"""Callers among which SQLAlchemy's pool is looked for: its own, and a creator function of the application."""
 _NULL_POOLS = (NullConnectionPool, AsyncNullConnectionPool)
-_WORKERS = "its worker threads do not run: it can neither grow nor replace a connection"
 _register: Register
 
 
@@ -39,9 +36,7 @@ def install(register: Register) -> None:
     for cls, name, wrapped in (
         (BasePool, "_check_pool_putconn", _putconn),
         (ConnectionPool, "getconn", _getconn),
-        (ConnectionPool, "close", _close),
         (AsyncConnectionPool, "getconn", _getconn_async),
-        (AsyncConnectionPool, "close", _close_async),
     ):
         patch(register.guard, register.hook, cls, name, wrapped(getattr(cls, name)))
 
@@ -59,7 +54,7 @@ def _getconn(original: Any) -> Any:
         try:
             connection = original(self, timeout)
         except BaseException as error:
-            _fail(self, wait, error)
+            _fail(self, wait, error, bool(rare))
             raise
         try:
             body = bodies.get(id(connection))
@@ -88,7 +83,7 @@ def _getconn_async(original: Any) -> Any:
         try:
             connection = await original(self, timeout)
         except BaseException as error:
-            _fail(self, wait, error)
+            _fail(self, wait, error, bool(rare))
             raise
         try:
             body = bodies.get(id(connection))
@@ -97,7 +92,7 @@ def _getconn_async(original: Any) -> Any:
             else:
                 ledger.lend(body.conn, connection, 1)
                 if body.conn.lease.owner.loop is not home.loop:  # type: ignore[union-attr]
-                    _look(self)
+                    look(self)
         except BaseException as error:
             _register.interrupted(connection, error)
         return connection
@@ -122,32 +117,13 @@ def _putconn(original: Any) -> Any:
     return _check_pool_putconn
 
 
-def _close(original: Any) -> Any:
-    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        original(self, *args, **kwargs)
-        _closed(self)
-
-    return close
-
-
-def _close_async(original: Any) -> Any:
-    async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _look(self)
-        await original(self, *args, **kwargs)
-        _closed(self)
-
-    return close
-
-
 def _begin(pool: Any, on_loop: bool) -> Wait | None:
     """Refuse or report a pool that does not live here; begin a wait where it has nothing to lend."""
     try:
         home = home_of(pool)
         if home.pool.marks is not None:
             crossing.of_route(_register.ledger, home.pool)
-        if _is_elsewhere(pool, home):
-            report(_register.ledger, home, _WORKERS)
-        elif not pool._pool and _must_wait(pool):
+        if not look_at(pool, home) and not pool._pool and _must_wait(pool):
             describe(home.pool, pool)
             return _register.ledger.blocked(home.pool, on_loop)
     except CrossingError:
@@ -157,13 +133,6 @@ def _begin(pool: Any, on_loop: bool) -> Wait | None:
     return None
 
 
-def _is_elsewhere(pool: Any, home: Home) -> bool:
-    """Tell whether this is a forked child, or another loop than that of an async pool, as long as that is open."""
-    if home.place.foreign:
-        return True
-    return isinstance(pool, AsyncConnectionPool) and not pool.closed and not home.is_here()
-
-
 def _must_wait(pool: Any) -> bool:
     """Tell whether a pool without idle connections makes its client wait; a null pool connects instead."""
     if pool.closed:
@@ -171,12 +140,12 @@ def _must_wait(pool: Any) -> bool:
     return not isinstance(pool, _NULL_POOLS) or 0 < pool.max_size <= pool._nconns
 
 
-def _fail(pool: Any, wait: Wait | None, error: BaseException) -> None:
+def _fail(pool: Any, wait: Wait | None, error: BaseException, looked: bool) -> None:
     try:
         timed_out = isinstance(error, PoolTimeout)
-        if wait is None and not timed_out:
-            _look(pool)  # on another loop, where its lock is taken, it fails before it lends
-        elif wait is None and not _is_elsewhere(pool, home_of(pool)):
+        if not looked and not timed_out:
+            look(pool)  # on another loop, where its lock is taken, it fails before it lends
+        elif wait is None and timed_out and not is_elsewhere(pool, home_of(pool)):
             wait = _register.ledger.blocked(home_of(pool).pool, False)  # somebody else was quicker to what was idle
         _register.waited(wait, timed_out)
     except Exception as failure:
@@ -187,7 +156,7 @@ def _lend(pool: Any, connection: Any, wait: Wait | None) -> None:
     """Record a loan after a wait, or of a connection that there is more to know of."""
     _register.waited(wait, False)
     conn = conn_of(pool, connection)
-    if _register.ledger.connecting and sqlalchemy_asks(_NEAR):
+    if _register.ledger.connecting and sqlalchemy_asks():
         conn.open = False  # neither idle nor lent: SQLAlchemy's own lease tells of it
         return
     if conn.foreign:
@@ -200,22 +169,3 @@ def _found(pool: Any, connection: Any, body: Body | None) -> None:
     if body is None:
         _register.found_again(connection)
     conn_of(pool, connection).open = not connection.closed
-
-
-def _look(pool: Any) -> None:
-    """Report a pool that does not live here; raises CrossingError in strict mode."""
-    try:
-        home = home_of(pool)
-        if _is_elsewhere(pool, home):
-            report(_register.ledger, home, _WORKERS)
-    except CrossingError:
-        raise
-    except Exception as error:
-        _register.failed(error)
-
-
-def _closed(pool: Any) -> None:
-    try:
-        _register.forget_lost(home_of(pool))
-    except Exception as error:
-        _register.failed(error)

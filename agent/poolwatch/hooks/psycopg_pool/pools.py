@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from asyncio import _get_running_loop
 from time import monotonic
 from typing import Any
 
@@ -12,6 +13,7 @@ from poolwatch.hooks.patch import patch
 from poolwatch.hooks.register import Home, Register
 from poolwatch.ledger import Conn, Pool
 from poolwatch.ledger.connecting import Connecting
+from poolwatch.senses.actor import current_loop
 
 _register: Register
 
@@ -31,6 +33,7 @@ def _new_home(pool: Any) -> Home:
 def describe(logical: Pool, pool: Any) -> None:
     """Read the limits, which ``resize`` changes; a null pool's 0 is no limit."""
     logical.limits = (pool.min_size, pool.max_size or None, float(pool.timeout))
+    logical.tests = pool._check is not None
 
 
 def conn_of(pool: Any, connection: Any) -> Conn:
@@ -55,9 +58,23 @@ def install(register: Register) -> None:
         _open_already(pool)
 
 
+def works_here(pool: Any, home: Home) -> bool:
+    """Tell whether the tasks of an open async pool run on this loop, and move ``home`` here.
+
+    Of a pool that was open before it was seen they alone know its loop.
+    """
+    worker = next(iter(pool._workers), None)
+    if worker is None or worker.get_loop() is not _get_running_loop():
+        return False
+    home.loop = current_loop()
+    return True
+
+
 def _open_already(pool: Any) -> None:
     if not pool.closed:
         home = home_of(pool)
+        if isinstance(pool, AsyncConnectionPool) and not works_here(pool, home):
+            home.loop = None
         for connection in list(pool._pool):
             _register.add(home, connection)
 
@@ -66,7 +83,8 @@ def _opening(original: Any) -> Any:
     def _open(self: Any) -> Any:
         try:
             if self._closed:
-                home_of(self)
+                home = home_of(self)
+                home.loop, home.place.foreign = current_loop(), 0  # wherever it was asked before
         except Exception as error:
             _register.failed(error)
         return original(self)

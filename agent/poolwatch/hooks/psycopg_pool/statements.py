@@ -8,6 +8,7 @@ from psycopg import AsyncConnection, AsyncCursor, AsyncServerCursor, Connection,
 from psycopg.pq import TransactionStatus
 
 from poolwatch.errors import CrossingError
+from poolwatch.hooks.borrowers import sqlalchemy_uses
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.register import Register
 from poolwatch.ledger import Lease, crossing
@@ -103,14 +104,24 @@ def _enter(connection: Any) -> Lease | None:
         return None
     try:
         me = current()
-        if lease.user is not me and connection.pgconn.transaction_status == _IDLE:
-            crossing.hand_over(lease, me)
+        if lease.user is not me:
+            if sqlalchemy_uses():
+                _leave_to_sqlalchemy(lease)
+                return None
+            if connection.pgconn.transaction_status == _IDLE:
+                crossing.hand_over(lease, me)
         return lease if _register.ledger.enter(lease, lease.statement) else None
     except CrossingError:
         raise
     except Exception as error:
         _register.guard.failed(_HOOK, error)
         return None
+
+
+def _leave_to_sqlalchemy(lease: Lease) -> None:
+    """Forget a lease of what a creator has got in another thread or task: SQLAlchemy's own lease tells of it."""
+    _register.ledger.replace(lease.conn, lease)
+    lease.conn.open = False
 
 
 def _broken(connection: Any, lease: Lease) -> None:
