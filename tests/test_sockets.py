@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from sqlalchemy.pool import QueuePool
 
 import poolwatch
 from poolwatch.config import Config
+from poolwatch.detectors.sockets import orphan
 from poolwatch.evidence.sockets import Sockets
 from poolwatch.guard import Guard
 from tests.launcher import environment, kinds, reported, script, until
@@ -285,19 +287,43 @@ def test_hook_that_is_out_silences(watch: poolwatch.Watch, postgres: Server, how
     engine.dispose()
 
 
-def test_dead_inside_a_pool(looks: Looks, postgres: Server) -> None:
-    """An idle connection that the server has closed is dead, until the pool replaces it."""
-    engine = create_engine(postgres.url("psycopg2"), pool_pre_ping=True)
-    engine.connect().close()
-    assert looks.suspects() == []
-    with closing(raw(postgres)) as connection:
+def end_all_others(server: Server) -> None:
+    """Have the server close every other connection."""
+    with closing(raw(server)) as connection:
         connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = ''"
                            " and pid <> pg_backend_pid() and backend_type = 'client backend'")  # fmt: skip
-    until(looks.suspects, 30)  # the server takes its time
-    (found,) = looks.suspects(1)
-    assert (found.pooled, found.state) == (True, "CLOSE_WAIT")
+
+
+def test_dead_inside_a_pool(looks: Looks, postgres: Server) -> None:
+    """An idle connection that the server has closed is dead, until the pool replaces it."""
+    engine = create_engine(postgres.url("psycopg2"))
     engine.connect().close()
     assert looks.suspects() == []
+    end_all_others(postgres)
+    until(looks.suspects, 30)  # the server takes its time
+    (found,) = looks.suspects(1)
+    assert (found.pooled, found.in_use, found.state) == (True, False, "CLOSE_WAIT")
+    engine.dispose()
+    assert looks.suspects() == []
+
+
+def test_dead_inside_a_pool_that_tests(looks: Looks, watch: poolwatch.Watch, postgres: Server) -> None:
+    """Who tests what he lends has no dead connection but the one that is lent, and is not told to test."""
+    engine = create_engine(postgres.url("psycopg2"), pool_pre_ping=True)
+    taken = engine.connect()
+    engine.connect().close()
+    check = psycopg_pool.ConnectionPool.check_connection
+    with psycopg_pool.ConnectionPool(postgres.dsn, min_size=2, check=check) as pool:
+        pool.wait()
+        end_all_others(postgres)
+        until(looks.suspects, 30)
+        (found,) = looks.suspects(ENOUGH)
+        assert (found.pooled, found.in_use, found.library) == (True, True, "sqlalchemy")
+        (finding,) = orphan(replace(watch.snapshot(), sockets=(found,)), Config())
+        assert "pre_ping" not in finding.hint
+        assert "in use is dead" in finding.summary
+    taken.invalidate()
+    taken.close()
     engine.dispose()
 
 

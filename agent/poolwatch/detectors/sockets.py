@@ -16,18 +16,20 @@ def orphan(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
     for pool, library in pools.items():
         found = [socket for socket in snapshot.sockets if socket.pool == pool]
         strays = [socket for socket in found if not socket.pooled]
-        dead = [socket for socket in found if socket.pooled]
+        dead = [socket for socket in found if socket.pooled and not socket.in_use]
+        lent = [socket for socket in found if socket.pooled and socket.in_use]
         state = pool_of(snapshot, pool)
         yield Finding(
             kind="orphan.socket",
             grade="probable",
             pool=pool,
             library=library,
-            summary=" ".join([*_say_strays(strays), *_say_dead(dead)]),
+            summary=" ".join([*_say_strays(strays), *_say_dead(dead, "in the pool"), *_say_dead(lent, "in use")]),
             hint=" ".join(
                 [
                     *([hint("orphan.socket")] if strays else []),
                     *([hint("orphan.socket", "dead socket")] if dead else []),
+                    *([hint("orphan.socket", "dead in use")] if lent else []),
                 ]
             ),
             lease={
@@ -49,13 +51,13 @@ def _say_strays(strays: list[SuspectSocket]) -> list[str]:
     return [f"{len(strays)} connections to {peers} belong to no pool; the oldest seen for {oldest}."]
 
 
-def _say_dead(dead: list[SuspectSocket]) -> list[str]:
+def _say_dead(dead: list[SuspectSocket], where: str) -> list[str]:
     if not dead:
         return []
     oldest = seconds(max(socket.seen_seconds for socket in dead))
     if len(dead) == 1:
-        return [f"A connection in the pool is dead: the server has closed it; seen for {oldest}."]
-    return [f"{len(dead)} connections in the pool are dead: the server has closed them; the oldest seen for {oldest}."]
+        return [f"A connection {where} is dead: the server has closed it; seen for {oldest}."]
+    return [f"{len(dead)} connections {where} are dead: the server has closed them; the oldest seen for {oldest}."]
 
 
 def _facts(socket: SuspectSocket) -> Json:

@@ -1,22 +1,24 @@
 """The sockets of this process beside those of its pools: to a pool's server without a pool, or dead inside one.
 
 Nothing is claimed where it could be wrong: not of sockets that were there before the watch (or came over a fork), not
-of one that a connect under way may be about to hand to its pool, and of none while the socket of any pooled
-connection is not known. Reading what the system knows of sockets costs more the more the host has: it is done every
-twenty intervals, and less often where that would take more than a hundredth of a processor.
+of one that a connect under way may be about to hand to its pool, not of one that was detached and handed on, and of
+none while the socket of any pooled connection is not known; nor of one that died while it lay in a pool which tests
+what it lends. Reading what the system knows of sockets costs more the more the host has: it is done every twenty
+intervals, and less often where that would take more than a hundredth of a processor.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from time import thread_time
 from typing import Any
 
 from poolwatch.config import Config
 from poolwatch.guard import Guard
 from poolwatch.ledger import Conn, Ledger, Pool
+from poolwatch.ledger.detached import handed_on
 from poolwatch.model import SuspectSocket
 from poolwatch.senses import sockets
 
@@ -90,37 +92,43 @@ class Sockets:
             return
         import psutil  # not counted as what a look costs
 
-        began = time.thread_time()
+        began = thread_time()
         descriptors = _open()
         rows = _rows(descriptors, psutil.Process())
         _tell(conns, rows)
         blind = not self._all_hooks or bool(self._guard.errors) or _blind(conns, set(descriptors.values()))
         self._judge(ledger, conns, rows, now, blind)
-        self._due = now + max(self._pause, _SHARE * (time.thread_time() - began))
+        self._due = now + max(self._pause, _SHARE * (thread_time() - began))
 
     def _judge(self, ledger: Ledger, conns: list[Conn], rows: list[_Row], now: float, blind: bool) -> None:
-        pools = {conn.socket.inode: conn.pool for conn in conns if not conn.foreign}
-        known = self._before | {conn.socket.inode for conn in conns}
+        pooled = {conn.socket.inode: conn for conn in conns if not conn.foreign}
+        known = self._before | {conn.socket.inode for conn in conns} | handed_on()
         servers = {peer: pool for pool in reversed(list(ledger.pools.values())) for peer in pool.peers}
         connecting = min(list(ledger.connecting.values()), default=float("inf"))
         sights, self._sights = self._sights, {}
         suspects = []
         for row in rows:
-            dead = row.state == "CLOSE_WAIT" and row.inode in pools
+            dead = row.state == "CLOSE_WAIT" and row.inode in pooled and _matters(pooled[row.inode])
             stray = row.state == "ESTABLISHED" and row.inode not in known and row.peer in servers
             if dead or stray:
                 sight = self._sights[row.inode, dead] = sights.get((row.inode, dead)) or _Sight(now)
                 sight.looks += dead or (not blind and sight.since < connecting)
                 if sight.looks >= _LOOKS:
-                    pool = pools[row.inode] if dead else servers[row.peer]
-                    suspects.append(_suspect(row, pool, dead, now - sight.since))
+                    conn = pooled[row.inode] if dead else None
+                    pool = servers[row.peer] if conn is None else conn.pool
+                    suspects.append(_suspect(row, pool, conn, now - sight.since))
         self.suspects = tuple(suspects)
 
 
-def _suspect(row: _Row, pool: Pool, dead: bool, seconds: float) -> SuspectSocket:
-    return SuspectSocket(
-        pool.name, pool.library, dead, row.fd, row.inode, row.local, row.peer, row.state, seen_seconds=seconds
-    )
+def _matters(conn: Conn) -> bool:
+    """Tell whether somebody may get a connection that is dead: a pool that tests what it lends replaces it first."""
+    return conn.lease is not None or not conn.pool.tests
+
+
+def _suspect(row: _Row, pool: Pool, conn: Conn | None, seconds: float) -> SuspectSocket:
+    in_use = conn is not None and conn.lease is not None
+    where = (row.fd, row.inode, row.local, row.peer, row.state)
+    return SuspectSocket(pool.name, pool.library, conn is not None, *where, seconds, in_use)
 
 
 def _conns(ledger: Ledger) -> list[Conn]:

@@ -29,3 +29,5 @@ class SuspectSocket:
     """As psutil names it: ESTABLISHED, CLOSE_WAIT."""
     seen_seconds: float = 0.0
     """Since it was first seen so."""
+    in_use: bool = False
+    """True where somebody has the connection in hand."""

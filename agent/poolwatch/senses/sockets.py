@@ -7,9 +7,12 @@ open has it; a file descriptor says neither.
 from __future__ import annotations
 
 import os
+import select
 import stat
 from collections.abc import Callable
 from typing import Any
+
+from poolwatch.native import original
 
 
 class Socket:
@@ -29,6 +32,8 @@ NONE = Socket(0)
 UNKNOWN = Socket(0)
 """Stands for a socket that this driver does not show."""
 
+_poll = original("select", "poll")
+_CUT = getattr(select, "POLLRDHUP", 0)
 _FILES = {"sqlite3", "_sqlite3", "aiosqlite", "sqlcipher3", "pysqlcipher3", "duckdb"}
 
 
@@ -51,6 +56,19 @@ def descriptor(connection: Any) -> int | None:
         return reader(connection) if reader else None
     except Exception:  # closed already, or another version of the driver
         return None
+
+
+def is_cut(connection: Any) -> bool:
+    """Tell whether the other side has closed a driver's connection; nothing is read. True where it shows no socket."""
+    number = descriptor(connection)
+    if number is None:
+        return True
+    try:
+        asked = _poll()
+        asked.register(number, _CUT)
+        return bool(asked.poll(0))
+    except Exception:  # another system, or closed meanwhile
+        return False
 
 
 def _read(reader: Callable[[Any], int], connection: Any) -> Socket:
