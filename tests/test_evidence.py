@@ -112,7 +112,7 @@ def test_living_task_holds_no_globals(tmp_path: Path) -> None:
         other = CACHE["other"] = Handle()
         keys = {id(mine), id(other)}
         del other
-        found, _ = await asyncio.to_thread(reach.by_living_frames, keys)
+        found, *_ = await asyncio.to_thread(reach.by_living_frames, keys)
         assert found == {id(mine)}
 
     asyncio.run(main())

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import Server
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 _HEAD = """
@@ -166,3 +168,32 @@ def test_warning_of_the_hosts_threads_is_the_hosts(tmp_path: Path) -> None:
         tmp_path,
     )
     assert printed == ["[('<string>', True)]"]
+
+
+def test_async_connection_of_the_parent_is_of_another_process(postgres: Server, tmp_path: Path) -> None:
+    """That a child has a loop of its own as well is no news: the fork comes first."""
+    printed = run(
+        f"""
+        import asyncio
+        from sqlalchemy.ext.asyncio import create_async_engine
+        orders = create_async_engine({postgres.url("psycopg")!r}, logging_name="orders")
+        async def count():
+            async with orders.connect() as connection:
+                await connection.execute(text("select 1"))
+        async def main():
+            await count()
+            in_child(child)
+        def child():
+            asyncio.events._set_running_loop(None)
+            try:
+                asyncio.new_event_loop().run_until_complete(asyncio.wait_for(count(), 1))
+            except BaseException as error:
+                pass  # two processes have read from one socket
+            print([kind for kind in kinds() if kind.startswith("crossing.")])
+            sys.stdout.flush()
+            os._exit(0)
+        asyncio.run(main())
+        """,
+        tmp_path,
+    )
+    assert printed == ["['crossing.process']"]

@@ -172,7 +172,7 @@ def test_class_attribute_is_named() -> None:
     """A handle on a class is named by module, class and attribute."""
     Registry.handle = Handle()
     key = id(Registry.handle)
-    assert reach.by_modules({key})[key] == (f"{__name__}.Registry.handle", False, False, False)
+    assert reach.by_modules({key})[key] == (f"{__name__}.Registry.handle", *[False] * 5)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_gevent(tmp_path: Path) -> None:
 
 def test_walk_cut_short(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there was too much to look through the finding says so, and is a suspicion."""
-    assert reach.by_living_frames({id(engine)}) == ({id(engine)}, True)
+    assert reach.by_living_frames({id(engine)}) == ({id(engine)}, True, set())
     monkeypatch.setattr(reach, "_LIVING", (100, 12))
     assert not reach.by_living_frames({1})[1]
     watch = poolwatch.install(interval=60, grace=0)

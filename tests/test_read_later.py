@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,10 @@ SCRIPTS = {
     "read later by a function's call": ("conn = connect()\nstay()\nprint(conn, end='')", True),
     "in a list": ("conns = [connect()]\nstay()\nconns[0].close()", False),
     "not read again": ("conn = connect()\nconn.close\nstay()", False),
+    "in an object": (
+        "class App:\n  def close(self): self.db.close()\napp = App()\napp.db = connect()\nstay()\napp.close()",
+        True,
+    ),
     "read in the loop": (
         "conn = None\nfor turn in (1, 2):\n  if conn: conn.close()\n  if turn == 1:\n    conn = connect()\n    stay()",
         True,
@@ -67,6 +72,19 @@ def test_names_of_a_running_script(source: str, counts: bool, engine: Engine) ->
         assert reach.by_living_frames({keys[-1]})[0] == ({keys[-1]} if counts else set())
 
 
+CLASSES = """
+class Shop: pass
+class Slots:
+    __slots__ = ["c"]
+    def __init__(self, c): self.c = c
+    def close(self): self.c.close()
+    def count(self): return len(self.c)
+class Database(Slots):
+    pass
+@contextmanager
+def lend(connect):
+    with connect() as connection: yield connection
+"""
 FUNCTIONS = {
     "a global": ("db = connect()", "db.close()", True),
     "an attribute": ("app.db = connect()", "app.db.close()", True),
@@ -74,6 +92,14 @@ FUNCTIONS = {
     "a class's attribute": ("Shop.db = connect()", "Shop.db.close()", True),
     "another attribute": ("app.db, app.log = connect(), print", "app.log(end='')", False),
     "in a dictionary": ("app.all = {'db': connect()}", "app.all['db'].close()", False),
+    "an object's": ("db = Database(connect())", "db.close()", True),
+    "of an object that is passed on": ("db = Database(connect())", "print(db, end='')", True),
+    "of an object with slots": ("db = Slots(connect())", "db.close()", True),
+    "of an object within another": ("app.db = Database(connect())", "app.db.close()", True),
+    "another attribute of an object": ("db = Database(connect()); db.log = print", "db.log(end='')", False),
+    "in an object's list": ("db = Database([connect()])", "db.count()", False),
+    "entered in a stack of contexts": ("stack = ExitStack(); stack.enter_context(connect())", "stack.close()", True),
+    "a generator's, entered": ("lent = lend(connect); lent.__enter__()", "lent.__exit__(None, None, None)", True),
     "a registry's": ("app.db = make(inner=connect()); app.all = registry(app.db)", "app.all.remove()", False),
 }
 """How a connection is put away in globals, how a function that runs goes on, and whether it is in that one's hands."""
@@ -93,8 +119,9 @@ def test_names_that_a_running_function_reads(put: str, rest: str, counts: bool, 
         names = {
             "connect": connect, "make": SimpleNamespace, "app": SimpleNamespace(),
             "registry": lambda kept: scoped_session(lambda: kept),
+            "ExitStack": ExitStack, "contextmanager": contextmanager,
         }  # fmt: skip
-        source = f"class Shop: pass\ndef run(stay):\n    stay()\n    {rest}\n{put}\n"
+        source = f"{CLASSES}def run(stay):\n    stay()\n    {rest}\n{put}\n"
         exec(compile(source, "app.py", "exec"), names)
         return names["run"]
 
@@ -111,7 +138,7 @@ def test_names_that_a_suspended_coroutine_reads(engine: Engine) -> None:
         global left
         left = engine.connect()
         key.append(id(left.connection))
-        found, _ = await asyncio.to_thread(reach.by_living_frames, set(key))
+        found, *_ = await asyncio.to_thread(reach.by_living_frames, set(key))
         left.close()
         return found
 

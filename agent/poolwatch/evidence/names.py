@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
+import gc
 import types
+from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import Any
@@ -12,11 +15,16 @@ from poolwatch.evidence.objects import attributes_of, body_of, classes_of, home_
 from poolwatch.libraries import POOL_LIBRARIES
 from poolwatch.senses import stack
 
+_GENERATED = (contextlib._GeneratorContextManager, contextlib._AsyncGeneratorContextManager)
 _FRAMES = {types.CoroutineType: "cr_frame", types.GeneratorType: "gi_frame", types.AsyncGeneratorType: "ag_frame"}
 _READS = {"LOAD_NAME", "LOAD_GLOBAL"}
 _ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD"}
 _LONGEST_PATH = 4
 _CALLED = (types.FunctionType, types.BuiltinFunctionType)
+_CONTEXTS = (contextlib.ExitStack, contextlib.AsyncExitStack, *_GENERATED)
+"""What will leave contexts that were entered, among them connections'."""
+_NO_KEEPERS = (type, types.ModuleType, *_CALLED, list, dict, set, frozenset, tuple, deque)
+"""What has no attributes of its own, or is a heap of whatever was put there."""
 _HANDLES = ("Connection", "Session", "Fairy", "Proxy", "Transaction", "Result", "Cursor", "Client", "Transport")
 _JUMPS = {*dis.hasjrel, *dis.hasjabs}
 
@@ -30,8 +38,9 @@ def read_by(coroutine: Any) -> list[Any]:
 def still_read(frame: types.FrameType) -> list[Any]:
     """Give the connections and sessions in plain names of a module that a running function or script goes on to read.
 
-    So are those in plain attributes of what is named, as ``app.db``. What a program has put away elsewhere in its
-    globals is nobody's in particular, and counts as left behind.
+    So are those in plain attributes of what is named, as ``app.db``, and in those of an object of the application's
+    whose methods are asked for, or that is passed on. What a program has put away elsewhere in its globals, as in a
+    list, is nobody's in particular, and counts as left behind.
     """
     code = frame.f_code
     if stack.is_library(code.co_filename):
@@ -39,15 +48,14 @@ def still_read(frame: types.FrameType) -> list[Any]:
     named = {name: dict.get(frame.f_globals, name) for name in code.co_names}
     if not _may_lead_to_handles(named):
         return []
-    ends = (_along(named, path) for path in _read_after(frame))
-    return [value for value in ends if _is_handle(value)]
+    return [value for path in _read_after(frame) for value in _along(named, path)]
 
 
 def _may_lead_to_handles(named: Mapping[str, Any]) -> bool:
     """Tell whether some path of the names leads to a handle: reading the bytecode of every frame would take long."""
     values = list(named.values())
     for _ in range(_LONGEST_PATH):
-        if any(map(_is_handle, values)):
+        if any(_holds(value) or _kept_by(value) for value in values):
             return True
         inner = (found for value in values for found in _among(_named_in(value), named))
         values = list({id(value): value for value in inner}.values())
@@ -58,14 +66,35 @@ def _among(values: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
     return [values[name] for name in names if name in values]
 
 
-def _along(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    """Give the first connection or session on a path of names, else None."""
-    for name in path:
+def _along(values: Mapping[str, Any], path: tuple[str, ...]) -> list[Any]:
+    """Give the first connection or session on a path of names; else those of the object where it leaves plain names."""
+    for name, asked in zip(path, (*path[1:], ""), strict=True):
         value = values.get(name)
-        if _is_handle(value):
-            return value
+        if _holds(value):
+            return [value]
         values = _named_in(value)
-    return None
+        if asked not in values:
+            return _kept_by(value)
+    return []
+
+
+def _kept_by(value: Any) -> list[Any]:
+    """Give the connections and sessions that an object of the application's has: who reads it may go on to use them."""
+    if is_a(value, _NO_KEEPERS):
+        return []
+    parts = [part for part in gc.get_referents(value) if type(part) is not dict]
+    attributes = attributes_of(value) or {}
+    found = [part for part in (*parts, *attributes.copy().values()) if _holds(part)]
+    return found if found and any(map(_is_application, classes_of(value))) else []
+
+
+def _is_application(kind: type) -> bool:
+    functions = (value for value in body_of(kind).copy().values() if type(value) is types.FunctionType)
+    return any(not stack.is_library(function.__code__.co_filename) for function in functions)
+
+
+def _holds(value: Any) -> bool:
+    return is_a(value, _CONTEXTS) or _is_handle(value)
 
 
 def _named_in(value: Any) -> Mapping[str, Any]:
@@ -77,10 +106,11 @@ def _named_in(value: Any) -> Mapping[str, Any]:
 
 def _is_handle(value: Any) -> bool:
     """Tell whether this is a connection, a session or what comes of one: no engine, pool or registry of them."""
-    return any(name_of(kind).endswith(_HANDLES) and _is_of_pools(home_of(kind)) for kind in classes_of(value))
+    return any(name_of(kind).endswith(_HANDLES) and is_of_pools(home_of(kind)) for kind in classes_of(value))
 
 
-def _is_of_pools(module: object) -> bool:
+def is_of_pools(module: object) -> bool:
+    """Tell whether what a class says its module is belongs to a library of pools or connections."""
     return type(module) is str and module.partition(".")[0] in POOL_LIBRARIES
 
 
