@@ -9,12 +9,14 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +311,46 @@ def test_token(tmp_path: Path) -> None:
                 assert refused.value.headers["WWW-Authenticate"] == "Bearer"
                 refused.value.close()
         assert b"poolwatch_build_info" in seen.get("metrics", Authorization="Bearer open-sesame-0123456789")
+
+
+def test_top_shows_its_token(tmp_path: Path) -> None:
+    """``top`` sends the token of a file to the address that asks for it, and says what is missing or wrong."""
+    (tmp_path / "token").write_text("open-sesame-0123456789\n")
+    (tmp_path / "other").write_text("open-sesame-9876543210\n")
+    with agent(tmp_path, "--token-file", "token") as seen:
+        shown = poolwatch("top", seen.url, "--token-file", "token", cwd=tmp_path)
+        unknown = poolwatch("top", seen.url, cwd=tmp_path)
+        wrong = poolwatch("top", seen.url, "--token-file", "other", cwd=tmp_path)
+    alone = poolwatch("top", "--token-file", "token", cwd=tmp_path)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "0 pools" in shown.stdout
+    assert (unknown.returncode, wrong.returncode, alone.returncode) == (2, 2, 2)
+    assert unknown.stderr.endswith("it asks for a token; use --token-file FILE\n")
+    assert wrong.stderr.endswith("the token is not its own\n")
+    assert alone.stderr == "poolwatch top: --token-file: only a URL asks for a token; name it, as http://HOST:PORT\n"
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_no_token_for_others(tmp_path: Path, elsewhere: bool) -> None:
+    """Where the address sends ``top`` on to another, that one does not get the token."""
+    seen: list[str | None] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Authorization"])
+            self.send_response(302 if elsewhere and self.path == "/report.json" else 404)
+            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/other")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    (tmp_path / "token").write_text("open-sesame-0123456789\n")
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01]).start()
+        poolwatch("top", f"http://127.0.0.1:{server.server_port}", "--token-file", "token", cwd=tmp_path)
+        server.shutdown()
+    assert seen == ["Bearer open-sesame-0123456789", *[None] * elsewhere]
 
 
 def test_tls(tmp_path: Path) -> None:

@@ -33,11 +33,12 @@ def test_dies_of_the_commands_signal(tmp_path: Path, number: signal.Signals) -> 
     assert not list(tmp_path.glob("core*"))
 
 
-def test_command_not_found(tmp_path: Path) -> None:
-    """A command that does not exist gives 127 and a sentence, as in a shell."""
-    done = poolwatch("run", "--", "no-such-command-here", cwd=tmp_path)
+@pytest.mark.parametrize(("command", "shown"), [("no-such-command-here", "no-such-command-here"), ("", "''")])
+def test_command_not_found(command: str, shown: str, tmp_path: Path) -> None:
+    """A command that does not exist gives 127 and a sentence, as in a shell; so does an unset variable's empty word."""
+    done = poolwatch("run", "--", command, cwd=tmp_path)
     assert done.returncode == 127
-    assert "no-such-command-here: command not found" in done.stderr
+    assert done.stderr == f"poolwatch: {shown}: command not found\n"
 
 
 def test_command_not_executable(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 import poolwatch
 from poolwatch.config import HOOKS
 from poolwatch.hooks.sqlalchemy import sessions
+from poolwatch.hooks.table import TABLE
 from tests.launcher import poolwatch as command
 from tests.launcher import reported, script
 
@@ -98,6 +99,11 @@ def test_a_process_names_the_versions_it_has(tmp_path: Path, monkeypatch: pytest
     assert versions == {name: metadata.version(name) for name in versions}
     assert versions["gql"] == "0.1"
     assert {"poolwatch", "sqlalchemy", "psycopg", "psycopg2-binary"} <= versions.keys()
+
+
+def test_hooks_that_can_be_named_are_those_there_are() -> None:
+    """The option's names are those of the table of hooks, in its order."""
+    assert tuple(dict.fromkeys(name for name, *_ in TABLE)) == HOOKS
 
 
 def test_a_hook_is_as_well_as_its_worst_module(monkeypatch: pytest.MonkeyPatch) -> None:

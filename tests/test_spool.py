@@ -127,7 +127,7 @@ def _spoiled(value: Any) -> Any:
     """Give copies of a report, each with one required thing missing."""
     for key in ("version", "processes", "findings"):
         yield {name: item for name, item in value.items() if name != key}
-    for key in value["findings"][0].keys() - {"pid", "subjects"}:
+    for key in value["findings"][0].keys() - {"pid", "twin_of"}:
         broken = {name: item for name, item in value["findings"][0].items() if name != key}
         yield {**value, "findings": [broken]}
     yield {**value, "processes": [{**value["processes"][0], "pid": "10"}]}

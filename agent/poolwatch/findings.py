@@ -36,7 +36,7 @@ class _Entry:
 
 
 class Findings:
-    """Findings of one process by fault: (kind, pool, site)."""
+    """Findings of one process by fault: kind, pool and site."""
 
     def __init__(self, *, max_findings: int, resolve_after: float) -> None:
         self._entries: dict[tuple[object, ...], _Entry] = {}
@@ -103,7 +103,7 @@ class Findings:
         stronger = GRADES.index(found.grade) < GRADES.index(old.grade)
         if stronger or (found.subjects and not entry.about):
             entry.about = found.subjects
-            old = replace(old, summary=found.summary, owners=found.owners, lease={}, retained_by=found.retained_by)
+            old = _about(found, old)
         if found.one_per_pool or entry.about & found.subjects:
             old = replace(old, summary=found.summary, lease={**old.lease, **found.lease})
         grade = found.grade if stronger else old.grade
@@ -159,7 +159,7 @@ class Findings:
     def _supersede(self, stronger: Finding) -> None:
         for key, entry in list(self._entries.items()):
             weaker = entry.finding
-            if weaker.kind not in _WEAKER.get(stronger.kind, ()) or weaker.pool != stronger.pool:
+            if weaker.kind not in _WEAKER.get(stronger.kind, ()) or weaker.key[1] != stronger.key[1]:
                 continue
             shared = entry.subjects & stronger.subjects
             if stronger.kind.startswith("crossing.") and weaker.site != stronger.site:
@@ -206,3 +206,16 @@ class Findings:
         finding = replace(self._entries.pop(key).finding, state="resolved", resolution=why)
         self._closed.append(finding)
         return [("resolved", finding)]
+
+
+def _about(found: Finding, old: Finding) -> Finding:
+    """Give an open finding with the text, and what belongs to it, of another lease of the same fault."""
+    return replace(
+        old,
+        pool=found.pool,
+        twin_of=found.twin_of,
+        summary=found.summary,
+        owners=found.owners,
+        lease={},
+        retained_by=found.retained_by,
+    )

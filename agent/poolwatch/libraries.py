@@ -8,3 +8,8 @@ POOL_LIBRARIES = frozenset({
     "gql",
 })  # fmt: skip
 """Their frames never are the site of a lease, and what they raise they mean."""
+DISTRIBUTIONS = (
+    "sqlalchemy", "psycopg", "psycopg2-binary", "psycopg2", "psycopg-pool", "asyncpg", "pymysql", "aiomysql", "asyncmy",
+    "aiosqlite", "pyodbc", "gql", "gevent", "greenlet",
+)  # fmt: skip
+"""Those whose version a report names, where they are installed."""

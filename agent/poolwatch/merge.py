@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
+from time import time
 from typing import Any
 
-from poolwatch.model import GRADES, REPORT_VERSION, Json, fault
+from poolwatch.model import GRADES, REPORT_VERSION, Fault, Json, Place, fault
 
 _LISTS = ("processes", "pools", "leases", "sites", "scopes", "findings_total")
-_Key = tuple[str, str, tuple[str, int, str] | None]
 
 
 def merge(reports: Iterable[Json]) -> Json:
     """Concatenate reports; findings of the same fault become one with their counts summed."""
     merged: Json = {"version": REPORT_VERSION, "generated_at": 0.0, **{name: [] for name in _LISTS}, "findings": []}
-    groups: dict[_Key, list[Json]] = {}
+    groups: dict[Fault, list[Json]] = {}
     for report in reports:
         merged["generated_at"] = max(merged["generated_at"], report["generated_at"])
         for name in _LISTS:
             merged[name] += report.get(name, [])
         for finding in report["findings"]:
             groups.setdefault(finding_key(finding), []).append(finding)
-    merged["generated_at"] = merged["generated_at"] or time.time()
+    merged["generated_at"] = merged["generated_at"] or time()
     merged["findings"] = _distinct([_one(group) for group in groups.values()])
     return merged
 
 
-def finding_key(finding: Json) -> _Key:
+def finding_key(finding: Json) -> Fault:
     """Give what findings of one fault have in common."""
-    return fault(finding["kind"], finding["pool"], site_key(finding["site"]))
+    return fault(finding["kind"], finding["pool"], finding.get("twin_of"), site_key(finding["site"]))
 
 
-def site_key(site: Json | None) -> tuple[str, int, str] | None:
+def site_key(site: Json | None) -> Place | None:
     """Make a site comparable."""
     return (site["file"], site["line"], site["function"]) if site else None
 

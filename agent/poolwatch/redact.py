@@ -72,26 +72,32 @@ _DISPUTED = re.compile(r"[\\`\[#]|\$(?![0-9])|--|//|/\*(?:[Mm]?!|.*/\*)|[Qq]'|'{
 """What dialects disagree on. In a text without it all see the same, so one reading will do."""
 
 
-def redact(statement: str) -> str:
+_PLACEHOLDER = r"(?<![\w$])\$[0-9]{1,5}(?![\w.$\x80-\U0010ffff])"
+_WITH_PLACEHOLDERS = {"postgresql"}
+"""Systems, by SQLAlchemy's names, in which ``$1`` stands for a parameter. In SQL Server it is an amount of money."""
+
+
+def redact(statement: str, system: str = "") -> str:
     """Replace every literal by ``?`` and drop comments.
 
-    Text in double quotes goes too, and so do numbers of placeholders: in SQL Server ``$1`` is an amount of money.
+    Text in double quotes goes too, and so does the number of a placeholder, unless ``system``, the database's name,
+    says that it can be nothing else.
     """
     # a long statement is cut first, so that an enormous INSERT costs nothing; a literal cut in two is still hidden
-    return _redacted(statement[: 4 * MOST])
+    return _redacted(statement[: 4 * MOST], f"|{_PLACEHOLDER}" if system in _WITH_PLACEHOLDERS else "")
 
 
 @lru_cache(maxsize=256)
-def _redacted(statement: str) -> str:
+def _redacted(statement: str, shown: str) -> str:
     readings = _READINGS.values() if _DISPUTED.search(statement) else (_STANDARD,)
-    hidden = sorted(span for reading in readings for span in _hidden(reading, statement))
+    hidden = sorted(span for reading in readings for span in _hidden(reading + shown, statement))
     parts: list[str] = []
     shown_to = 0
     for start, end, mark in _merged(hidden):
         parts += statement[shown_to:start], mark
         shown_to = end
-    shown = " ".join("".join([*parts, statement[shown_to:]]).split())
-    return shown if len(shown) <= MOST else shown[: MOST - 3] + "..."
+    text = " ".join("".join([*parts, statement[shown_to:]]).split())
+    return text if len(text) <= MOST else text[: MOST - 3] + "..."
 
 
 def _hidden(reading: str, statement: str) -> Iterator[tuple[int, int, str]]:

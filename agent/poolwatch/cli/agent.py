@@ -8,11 +8,10 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poolwatch import text
-from poolwatch.cli import alerts, options, servers
+from poolwatch.cli import alerts, options, servers, tokens
 from poolwatch.cli.sources import PREFIX, is_ours, temporary
 from poolwatch.errors import ConfigError, PoolwatchError
 from poolwatch.spool import DIRECTORY_VARIABLE
@@ -33,7 +32,6 @@ It ends on SIGTERM, SIGINT or SIGHUP with status 0; what the ended processes hav
 """
 
 _ENDS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-_SHORTEST_TOKEN = 16
 _INTERVALS = (0.1, 60.0)
 
 
@@ -50,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " or a private folder for temporary files)",
     )
     parser.add_argument(
-        "--token-file", metavar="FILE", help="answer only requests with this Bearer token; opens other hosts"
+        tokens.FLAG, metavar="FILE", help="answer only requests with this Bearer token; opens other hosts"
     )
     parser.add_argument("--cert", metavar="FILE", help="certificate (PEM) for TLS")
     parser.add_argument("--key", metavar="FILE", help="its key, where that is in another file")
@@ -76,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from poolwatch.server import serve
 
     interval = _interval(args.interval)
-    token, tls = _token(args.token_file), _tls(args.cert, args.key)
+    token, tls = tokens.read(args.token_file), _tls(args.cert, args.key)
     directory = _folder(args.dir or os.environ.get(DIRECTORY_VARIABLE))
     watched = servers.given(args.server, interval)
     keeper = Keeper(directory, watched)
@@ -117,18 +115,6 @@ def _interval(given: str) -> float:
     raise PoolwatchError(
         f"--interval: {given!r} is not allowed; use a number from {_INTERVALS[0]:g} to {_INTERVALS[1]:g}"
     )
-
-
-def _token(path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        token = Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PoolwatchError(f"--token-file: {path!r} cannot be read: {error}") from error
-    if len(token) < _SHORTEST_TOKEN or len(token.split()) != 1:
-        raise PoolwatchError(f"--token-file: {path!r} must hold one word of at least {_SHORTEST_TOKEN} characters")
-    return token
 
 
 def _tls(cert: str | None, key: str | None) -> ssl.SSLContext | None:

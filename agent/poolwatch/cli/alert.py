@@ -65,15 +65,20 @@ def _taken(sender: Sender, alert: Alert) -> bool:
 
 def _alert(config: Config) -> Alert:
     from poolwatch.alert.alert import Alert, Origin
+    from poolwatch.model import Finding, plain
 
     now = time.time()
     host = socket.gethostname()
     origin = Origin(config.alert_name or "poolwatch", host, host)
-    finding = {
-        "id": "test", "kind": "leak.collected", "grade": "proved", "state": "open", "pool": "test", "library": "",
-        "count": 1, "first_seen": now, "last_seen": now, "hint": "nothing: somebody has run poolwatch alert test",
-        "summary": "This is a test. If you can read it, alerts of poolwatch reach you.", "site": None, "owners": [],
-        "stacks": {"checkout": [], "last_use": [], "current": [], "release": []}, "lease": {}, "retained_by": [],
-        "resolution": None, "pid": 0,
-    }  # fmt: skip
-    return Alert(uuid.uuid4().hex, "opened", 1, finding, now, now, origin, test=True)
+    finding = Finding(
+        "leak.collected",
+        "proved",
+        "test",
+        "",
+        "This is a test. If you can read it, alerts of poolwatch reach you.",
+        "nothing: somebody has run poolwatch alert test",
+        id="test",
+        first_seen=now,
+        last_seen=now,
+    )
+    return Alert(uuid.uuid4().hex, "opened", 1, plain(finding), now, now, origin, test=True)

@@ -20,17 +20,14 @@ from poolwatch.cli.sources import temporary
 from poolwatch.config import Config
 from poolwatch.errors import PoolwatchError
 from poolwatch.hooks.table import TABLE
+from poolwatch.libraries import DISTRIBUTIONS
 from poolwatch.model import Json
 from poolwatch.text import clean
 
 HELP = "say what is hooked here, in which version, and what is not and why"
 
-LIBRARIES = (
-    "sqlalchemy", "psycopg", "psycopg-pool", "psycopg2", "psycopg2-binary", "asyncpg", "pymysql", "aiomysql", "asyncmy",
-    "aiosqlite", "pyodbc", "gql", "gevent", "greenlet", "gunicorn", "uvicorn", "celery", "prometheus-client",
-    "opentelemetry-sdk", "psutil",
-)  # fmt: skip
-"""Distributions whose version tells a maintainer something."""
+_BESIDE = ("gunicorn", "uvicorn", "celery", "prometheus-client", "opentelemetry-sdk", "psutil")
+"""Distributions whose version tells a maintainer something, beside those that every report names."""
 _PATIENCE = 30
 """Seconds a trial process may take."""
 _TRIAL = """
@@ -76,7 +73,8 @@ def _facts() -> Iterator[tuple[str, str]]:
     free_threaded = "free-threaded, " if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
     inside = f"in the virtualenv {sys.prefix}" if sys.prefix != sys.base_prefix else "in no virtualenv"
     yield "platform", f"{platform.platform()}, {free_threaded}{inside}"
-    yield "libraries", ", ".join(f"{name} {found}" for name in LIBRARIES if (found := _version(name))) or "none known"
+    known = (f"{name} {found}" for name in (*DISTRIBUTIONS, *_BESIDE) if (found := _version(name)))
+    yield "libraries", ", ".join(known) or "none known"
     yield "options", _options()
     yield "spool", _spool()
 

@@ -20,6 +20,8 @@ BOOT = str(Path(poolwatch.__file__).parent / "boot")
 def words(command: Sequence[str]) -> list[str]:
     """Complete a command: ``-m module`` and ``app.py`` run in this Python, and so does ``python`` where none is."""
     first = command[0]
+    if not first:
+        raise FileNotFoundError("an empty word")
     if first.startswith("-") or (first.endswith(".py") and not _runs_itself(first)):
         return [sys.executable, *command]
     if first in ("python", "python3") and shutil.which(first) is None:

@@ -90,7 +90,7 @@ class Launch:
 def failure(error: OSError, command: Sequence[str]) -> tuple[int, str]:
     """Say why a command could not be started: the exit status a shell would give, and a sentence."""
     if isinstance(error, FileNotFoundError):
-        return NOT_FOUND, f"{command[0]}: command not found"
+        return NOT_FOUND, f"{command[0] or repr('')}: command not found"
     return NOT_EXECUTABLE, f"{command[0]}: cannot be executed: {error.strerror or error}"
 
 

@@ -7,8 +7,10 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
+from http import HTTPStatus
 
 from poolwatch import merge, spool
+from poolwatch.cli import tokens
 from poolwatch.collecting.living import alive
 from poolwatch.errors import PoolwatchError, ReportError
 from poolwatch.model import Json
@@ -19,12 +21,17 @@ _PATIENCE = 5.0
 """Seconds to wait for a served report."""
 
 
-def source(url: str | None, directory: str | None) -> Callable[[], Json]:
-    """Give the function that reads the report; raises PoolwatchError for a source that cannot be one."""
+def source(url: str | None, directory: str | None, token: str | None = None) -> Callable[[], Json]:
+    """Give the function that reads the report; raises PoolwatchError for a source that cannot be one.
+
+    The ``token`` is for a URL that asks for one.
+    """
     if url and directory:
         raise PoolwatchError("a URL and --dir exclude each other; use one of them")
     if url:
-        return lambda: fetched(url)
+        return lambda: fetched(url, token)
+    if token:
+        raise PoolwatchError(f"{tokens.FLAG}: only a URL asks for a token; name it, as http://HOST:PORT")
     directory = directory or os.environ.get(spool.DIRECTORY_VARIABLE)
     if directory and not os.path.isdir(directory):
         raise PoolwatchError(f"--dir: {directory!r} is no folder; use the one that `poolwatch run --dir` was given")
@@ -61,16 +68,25 @@ def living(folders: list[str]) -> Json:
     return merge.merge(report for report in reports if all(alive(process) for process in report["processes"]))
 
 
-def fetched(url: str) -> Json:
+def fetched(url: str, token: str | None = None) -> Json:
     """Get the report from an address that ``--serve`` has opened; raises PoolwatchError."""
     from urllib.error import URLError
-    from urllib.request import ProxyHandler, build_opener
+    from urllib.request import ProxyHandler, Request, build_opener
 
     if not url.startswith(("http://", "https://")):
         raise PoolwatchError(f"{url!r} is no address; use http://HOST:PORT")
     address = url if url.endswith(".json") else url.rstrip("/") + "/report.json"
     try:
-        with build_opener(ProxyHandler({})).open(address, timeout=_PATIENCE) as answer:
+        request = Request(address)
+        if token:
+            request.add_unredirected_header("Authorization", f"Bearer {token}")  # for nobody whom it is sent on to
+        with build_opener(ProxyHandler({})).open(request, timeout=_PATIENCE) as answer:
             return spool.checked(spool.parsed(answer.read(spool.MAX_BYTES)))
     except (URLError, OSError, ReportError, ValueError) as error:
-        raise PoolwatchError(f"no report from {address}: {getattr(error, 'reason', error)}") from error
+        raise PoolwatchError(f"no report from {address}: {_reason(error, token)}") from error
+
+
+def _reason(error: Exception, token: str | None) -> str:
+    if getattr(error, "code", None) == HTTPStatus.UNAUTHORIZED:
+        return "the token is not its own" if token else f"it asks for a token; use {tokens.FLAG} FILE"
+    return str(getattr(error, "reason", error))

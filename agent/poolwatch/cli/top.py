@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from poolwatch.cli import tokens
 from poolwatch.cli.sources import source
 from poolwatch.model import Json
 from poolwatch.text import colour_on, overview
@@ -27,11 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address of a served report, as http://127.0.0.1:9187 (default: every command of yours that runs now)",
     )
     parser.add_argument("--dir", metavar="DIR", help="the folder that `poolwatch run --dir` was given")
+    parser.add_argument(
+        tokens.FLAG, metavar="FILE", help="the Bearer token of an agent that asks for one, as its own --token-file"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Show the table until q or Ctrl-C; print it once where standard output is no terminal."""
-    read = source(args.url, args.dir)
+    read = source(args.url, args.dir, tokens.read(args.token_file))
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         print(overview(read()), end="")
         return 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from poolwatch.collecting.servers import Server
 from poolwatch.detectors.hints import hint
-from poolwatch.model import Json
+from poolwatch.model import Finding, Json, plain
 from poolwatch.text.words import several
 
 KIND = "capacity.oversubscribed"
@@ -64,7 +64,7 @@ def _elsewhere(sessions: Iterable[str], pools: Iterable[Json]) -> int:
 
 def findings(servers: Iterable[Json]) -> list[Json]:
     """Give ``capacity.oversubscribed`` for each server whose pools may open more than it allows: suspected."""
-    return [_finding(server) for server in servers if _is_oversubscribed(server)]
+    return [plain(_finding(server)) for server in servers if _is_oversubscribed(server)]
 
 
 def _is_oversubscribed(server: Json) -> bool:
@@ -72,17 +72,17 @@ def _is_oversubscribed(server: Json) -> bool:
     return most is not None and limit > most - server["reserved"]
 
 
-def _finding(server: Json) -> Json:
+def _finding(server: Json) -> Finding:
     most, kept = server["max_connections"], server["reserved"]
     but = f", {kept} of them for administrators only" if kept else ""
     and_more = f", and {server['unlimited_pools']} more know no limit" if server["unlimited_pools"] else ""
-    return {
-        "kind": KIND,
-        "grade": "suspected",
-        "pool": server["name"],
-        "library": "",
-        "summary": f"{several(server['pools'], 'pool')} may open {server['pool_limit']} connections to {server['name']}"
+    return Finding(
+        KIND,
+        "suspected",
+        server["name"],
+        "",
+        f"{several(server['pools'], 'pool')} may open {server['pool_limit']} connections to {server['name']}"
         f" together{and_more}; the server allows {most}{but}.",
-        "hint": hint(KIND),
-        "lease": {name: server[name] for name in ("max_connections", "reserved", "pool_limit", "unlimited_pools")},
-    }
+        hint(KIND),
+        lease={name: server[name] for name in ("max_connections", "reserved", "pool_limit", "unlimited_pools")},
+    )

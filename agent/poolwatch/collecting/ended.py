@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from poolwatch.collecting.living import alive
 from poolwatch.detectors.hints import hint
 from poolwatch.merge import site_key
-from poolwatch.model import Json
+from poolwatch.model import Finding, Json, plain
 
 
 def with_ended(report: Json) -> Json:
@@ -24,14 +24,17 @@ def died(report: Json) -> Json:
     return {**report, "leases": [], "findings": report["findings"] + findings, "findings_total": counted}
 
 
-def _findings(report: Json, process: Json) -> Iterable[Json]:
+def _findings(report: Json, process: Json) -> Iterator[Json]:
     covered = {_place(finding) for finding in report["findings"] if _covers(finding)}
     groups: dict[object, list[Json]] = {}
     usual = _usual_holds(report)
+    twins = {pool["name"]: pool.get("twin_of") for pool in report["pools"]}
     for lease in report["leases"]:
         if _place(lease) not in covered and not _may_be_back(lease, usual, process):
             groups.setdefault(_place(lease), []).append(lease)
-    return (_finding(leases, report, process, number) for number, leases in enumerate(groups.values(), 1))
+    for number, leases in enumerate(groups.values(), 1):
+        finding = _finding(leases, report, process)
+        yield {**finding, "id": f"ended-{process['pid']}-{number}", "twin_of": twins.get(finding["pool"])}
 
 
 def _place(thing: Json) -> object:
@@ -54,28 +57,22 @@ def _may_be_back(lease: Json, usual: dict[object, float], process: Json) -> bool
     return hold is not None and lease["age_seconds"] <= max(2 * hold, process.get("interval", 0.0))
 
 
-def _finding(leases: list[Json], report: Json, process: Json, number: int) -> Json:
+def _finding(leases: list[Json], report: Json, process: Json) -> Json:
     oldest = max(leases, key=lambda lease: lease["age_seconds"])
     seen, many = process.get("seen_at") or report["generated_at"], len(leases)
     facts = {name: value for name, value in oldest.items() if name not in ("owner", "user", "site", "pool")}
-    return {
-        "id": f"ended-{process['pid']}-{number}",
-        "kind": "leak.process_ended",
-        "grade": "proved",
-        "state": "open",
-        "pool": oldest["pool"],
-        "library": oldest.get("library", ""),
-        "count": many,
-        "first_seen": seen,
-        "last_seen": seen,
-        "summary": f"process {process['pid']} died without a last word and still held "
+    finding = Finding(
+        "leak.process_ended",
+        "proved",
+        oldest["pool"],
+        oldest.get("library", ""),
+        f"process {process['pid']} died without a last word and still held "
         + ("a connection" if many == 1 else f"{many} connections"),
-        "hint": hint("leak.process_ended", "killed"),
-        "site": oldest["site"],
-        "owners": [{**oldest["owner"], "alive": False}],
-        "stacks": {"checkout": [], "last_use": [], "current": [], "release": []},
-        "lease": facts,
-        "retained_by": [],
-        "resolution": None,
-        "pid": process["pid"],
-    }
+        hint("leak.process_ended", "killed"),
+        lease=facts,
+        count=many,
+        first_seen=seen,
+        last_seen=seen,
+        pid=process["pid"],
+    )
+    return {**plain(finding), "site": oldest["site"], "owners": [{**oldest["owner"], "alive": False}]}

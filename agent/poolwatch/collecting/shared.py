@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 
 from poolwatch.detectors.hints import hint
-from poolwatch.model import Json
+from poolwatch.model import Finding, Json, plain
 
 KIND = "crossing.process"
 
@@ -23,7 +23,7 @@ def findings(reports: Iterable[Json]) -> list[Json]:
         if len(pids) > 1:
             pool = uses[pids[-1]]
             found.setdefault((pool["name"], pool["library"], pids), []).append(inode)
-    return [_finding(*key, inodes) for key, inodes in found.items()]
+    return [plain(_finding(*key, inodes)) for key, inodes in found.items()]
 
 
 def confirm(findings: list[Json], shared: Iterable[Json]) -> list[Json]:
@@ -72,15 +72,15 @@ def _is(path: str, inode: int) -> bool:
         return False
 
 
-def _finding(pool: str, library: str, pids: tuple[int, ...], inodes: list[int]) -> Json:
+def _finding(pool: str, library: str, pids: tuple[int, ...], inodes: list[int]) -> Finding:
     one = "a socket" if len(inodes) == 1 else f"{len(inodes)} sockets"
-    return {
-        "kind": KIND,
-        "grade": "proved",
-        "pool": pool,
-        "library": library,
-        "summary": f"The processes {', '.join(map(str, pids))} use {one} in common: the connection was opened before a"
+    return Finding(
+        KIND,
+        "proved",
+        pool,
+        library,
+        f"The processes {', '.join(map(str, pids))} use {one} in common: the connection was opened before a"
         " fork, and both sides speak through it.",
-        "hint": hint(KIND, library),
-        "lease": {"shared_sockets": [{"inode": inode, "pids": list(pids)} for inode in sorted(inodes)]},
-    }
+        hint(KIND, library),
+        lease={"shared_sockets": [{"inode": inode, "pids": list(pids)} for inode in sorted(inodes)]},
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 
 from poolwatch.merge import finding_key
-from poolwatch.model import STACKS, Json
+from poolwatch.model import Json
 
 _MOST = 100
 """Kept of those that are resolved, the latest."""
@@ -25,7 +25,7 @@ def updated(
 
     Open ones that were ``looked_for`` and not found are resolved.
     """
-    fresh: dict[Hashable, Json] = {finding_key(one): one for one in (_whole(one, now) for one in found)}
+    fresh: dict[Hashable, Json] = {finding_key(one): one for one in (_opened(one, now) for one in found)}
     after = [_again(one, fresh, looked_for, now) if one["state"] == "open" else one for one in standing]
     still = [one for one in after if one["state"] == "open"]
     known = {finding_key(one) for one in still}
@@ -51,18 +51,6 @@ def _again(one: Json, fresh: dict[Hashable, Json], looked_for: Callable[[Json], 
     return one
 
 
-def _whole(found: Json, now: float) -> Json:
-    return {
-        "id": f"agent-{found['kind']}-{found['pool']}-{int(now * 1000)}",
-        "state": "open",
-        "count": 1,
-        "first_seen": now,
-        "last_seen": now,
-        "site": None,
-        "owners": [],
-        "stacks": {name: [] for name in STACKS},
-        "retained_by": [],
-        "resolution": None,
-        "pid": 0,
-        **found,
-    }
+def _opened(found: Json, now: float) -> Json:
+    number = f"agent-{found['kind']}-{found['pool']}-{int(now * 1000)}"
+    return {**found, "id": number, "first_seen": now, "last_seen": now}

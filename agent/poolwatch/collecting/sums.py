@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from poolwatch.merge import merge, site_key
 from poolwatch.model import Json, added
+from poolwatch.model.histograms import summed, table
 
 MAX_ENTRIES = 1000
 """Pools, sites, totals and findings kept of the dead; totals beyond share an entry."""
@@ -27,7 +27,7 @@ def problem(report: Json) -> str | None:
     try:
         for pool in report["pools"]:
             for name in _HISTOGRAMS:
-                _table(pool.get(name, _EMPTY))
+                _check(pool.get(name, _EMPTY))
     except (ValueError, TypeError, OverflowError) as error:
         return f"a histogram is none: {error}"
     return None
@@ -168,10 +168,7 @@ def _add_pool(one: Json, other: Json) -> Json:
 
 
 def _add_times(one: Json, other: Json) -> Json:
-    """Add up cumulative histograms; where bounds differ, a bound counts what is surely below it."""
-    tables = [_table(one), _table(other)]
-    bounds = sorted({bound for table, _ in tables for bound in table})
-    counts = [sum(counts[bisect_right(table, bound)] for table, counts in tables) for bound in bounds]
+    bounds, (_, *counts) = summed([table(one), table(other)])
     shown = ["+Inf" if bound == float("inf") else bound for bound in bounds]
     return {
         "buckets": [list(pair) for pair in zip(shown, counts, strict=True)],
@@ -180,12 +177,7 @@ def _add_times(one: Json, other: Json) -> Json:
     }
 
 
-def _table(histogram: Json) -> tuple[list[float], list[int]]:
-    """Give the bounds, and the counts with a zero for what lies below the first; raises ValueError or TypeError."""
-    bounds, counts = [], [0]
-    for bound, count in histogram["buckets"]:
-        bounds.append(float(bound))
-        counts.append(int(count))
+def _check(histogram: Json) -> None:
+    bounds, counts = table(histogram)
     if bounds != sorted(bounds) or counts != sorted(counts):
         raise ValueError("buckets are out of order")
-    return bounds, counts

@@ -9,8 +9,7 @@ from time import monotonic
 from typing import Any
 
 from poolwatch.guard import Guard
-from poolwatch.ledger import Conn, Lease, Ledger, Pool, Wait
-from poolwatch.ledger.records import serial
+from poolwatch.ledger import Conn, Lease, Ledger, Pool, Wait, pools
 from poolwatch.native import get_ident
 from poolwatch.senses import marks, sockets
 from poolwatch.senses.actor import Loop, current_loop
@@ -29,17 +28,15 @@ def runs_here(loop: Any) -> bool:
     return loop is not None and _get_running_loop() is loop
 
 
-class Home:
-    """One pool object of a library and what the ledger calls it."""
+class Home(pools.Home):
+    """That of a library whose pools have loops of their own, lose slots, and are told of forks."""
 
-    __slots__ = ("loop", "lost", "place", "pool", "ref", "serial", "told")
+    __slots__ = ("loop", "lost", "place", "told")
 
     def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self.serial = serial()
+        super().__init__(pool)
         self.loop: Loop | None = current_loop()
         """Where it was first seen; for an async pool, the loop it lives on."""
-        self.ref: Any = None
         self.place = Conn(pool, self.serial, None)
         """No connection, but told of forks like one: ``foreign`` once this is another process than the pool's."""
         self.place.open = False
@@ -156,7 +153,7 @@ class Register:
             for body in [body for body in home.lost if body.was == id(connection)]:
                 home.lost.remove(body)
                 if body.conn.lease is not None:
-                    body.conn.lease.collected = 0.0
+                    body.conn.lease.own().collected = 0.0
                     self.ledger.give_back(body.conn, body.conn.lease)
                 self._forget(body)
 

@@ -6,11 +6,27 @@ from collections import deque
 from itertools import count
 from typing import Any
 
-from poolwatch.ledger.records import Conn, Lease, Pool
+from poolwatch.ledger.leases import Lease
+from poolwatch.ledger.records import Conn, Pool, serial
 
 QUEUE = 131_072
 """Entries kept for the watcher in each queue; the oldest beyond are lost."""
-_MOST_POOLS = 1000
+MOST_POOLS = 1000
+
+
+class Home:
+    """Where connections come from, and the pool they count for: a library's pool object, or what stands for one.
+
+    One logical pool may have several, one after another, as SQLAlchemy makes a new object at each ``dispose()``.
+    """
+
+    __slots__ = ("pool", "ref", "serial")
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.serial = serial()
+        self.ref: Any = None
+        """Weak, to what lives exactly as long as the pool object; None where the library has no such object."""
 
 
 class Pools:
@@ -23,8 +39,8 @@ class Pools:
         """By id of the driver's connection."""
         self.retired: deque[Conn] = deque()
         self.pools: dict[int, Pool] = {}
-        self.homes: dict[int, Any] = {}
-        """By id of the library's pool object; what a hook knows of it."""
+        self.homes: dict[int, Home] = {}
+        """By id of the library's pool object, of the pool itself where the library has none."""
         self.homeless: deque[tuple[int, int]] = deque(maxlen=QUEUE)
         """(id, serial) of pool objects that were thrown away; filled by finalizers."""
         self.dropped: dict[str, int] = {}
@@ -77,9 +93,9 @@ class Pools:
             self._forget_pools()
 
     def _forget_pools(self) -> None:
-        if len(self.pools) > _MOST_POOLS:
+        if len(self.pools) > MOST_POOLS:
             housed = self._housed()
-            for key in [key for key in list(self.pools) if key not in housed][: len(self.pools) - _MOST_POOLS]:
+            for key in [key for key in list(self.pools) if key not in housed][: len(self.pools) - MOST_POOLS]:
                 self.pools.pop(key, None)
                 self.count_dropped("pools")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
+from time import time
 
 from poolwatch import model
 from poolwatch.ledger.census import NOTHING, Census, Stock
+from poolwatch.ledger.leases import Lease
 from poolwatch.ledger.ledger import Ledger
-from poolwatch.ledger.records import NOWHERE, Event, Lease, Pool, Site, Sums, Wait
+from poolwatch.ledger.records import NOWHERE, Event, Pool, Site, Sums, Wait
 from poolwatch.ledger.totals import PoolSums, Sites, plus
 from poolwatch.redact import redact
 from poolwatch.senses import stack
@@ -42,7 +43,7 @@ def lease(raw: Lease, now: float) -> model.Lease:
     """Freeze one lease; ages are measured at ``now`` or at its return."""
     conn = raw.conn
     user = raw.user
-    until = raw.returned or now
+    until = raw.returned or raw.collected or now
     where = raw.site
     more = raw.more
     who = owner(raw.owner, now, more.scope, raw.trace)
@@ -60,7 +61,7 @@ def lease(raw: Lease, now: float) -> model.Lease:
         statements=raw.statements,
         busy_seconds=raw.busy,
         executing=executing,
-        last_statement=redact(raw.statement) if raw.statement else None,
+        last_statement=redact(raw.statement, conn.pool.system) if raw.statement else None,
         detached=more.detached,
         collected=bool(raw.collected),
         session=more.session,
@@ -108,7 +109,7 @@ def incident(event: Event, now: float) -> model.Incident:
         library=event.pool.library,
         victim=owner(event.victim, now, event.scopes[0], _trace(event, event.victim)),
         culprit=owner(event.culprit, now, event.scopes[1], _trace(event, event.culprit)),
-        at=time.time() - (now - event.at),
+        at=time() - (now - event.at),
         overlap=event.overlap,
         site=(held.site if held else None) or stack.site_of(event.victim_stack),
         victim_stack=stack.frames(event.victim_stack),
@@ -164,7 +165,8 @@ def _pool(pool: Pool, stock: Stock, sums: PoolSums, waiting: int, now: float) ->
         oldest_lease_seconds=now - stock.oldest if stock.held else 0.0,
         peers=pool.peers,
         sockets=tuple(model.PoolSocket(socket.inode, socket.local) for socket in stock.sockets),
-        floors=tuple(model.Floor(time.time() - (now - at), unused) for at, unused in sums.floors),
+        floors=tuple(model.Floor(time() - (now - at), unused) for at, unused in sums.floors),
+        twin_of=pool.base if pool.base != pool.name else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal
 
 from poolwatch.model.leases import Frame, Incident, Lease, Owner, Site, Waiter
 from poolwatch.model.numbers import PoolState, Process, ScopeTotals, SiteTotals
@@ -34,12 +34,17 @@ def grade_at_least(grade: str, floor: str) -> bool:
 
 
 _OF_A_POOL = {"starvation.exhausted", "starvation.self_deadlock", "orphan.socket", "drift.rising_floor"}
-_Place = TypeVar("_Place")
+Place = tuple[str, int, str]
+"""File, line and function of a site."""
+Fault = tuple[str, str, "Place | None"]
 
 
-def fault(kind: str, pool: str, site: _Place | None) -> tuple[str, str, _Place | None]:
-    """Give what makes one fault: the kind, the pool, and the site where that matters."""
-    return kind, pool, None if kind in _OF_A_POOL else site
+def fault(kind: str, pool: str, twin_of: str | None, place: Place | None) -> Fault:
+    """Give what makes one fault: the kind, the pool, and the site where that matters.
+
+    At one site all pools made under one name are one: an engine that is made at each call may be a new pool each time.
+    """
+    return (kind, pool, None) if place is None or kind in _OF_A_POOL else (kind, twin_of or pool, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +73,11 @@ class Finding:
     last_seen: float = 0.0
     resolution: str | None = None
     pid: int = 0
+    twin_of: str | None = None
+    """As for the pool's state."""
     JSON: ClassVar = (
         "id", "kind", "grade", "state", "pool", "library", "count", "first_seen", "last_seen", "summary", "hint",
-        "site", "owners", "stacks", "lease", "retained_by", "resolution", "pid",
+        "site", "owners", "stacks", "lease", "retained_by", "resolution", "pid", "twin_of",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -82,9 +89,10 @@ class Finding:
         return next((owner.traceparent for owner in self.owners if owner.traceparent), None)
 
     @property
-    def key(self) -> tuple[str, str, Site | None]:
+    def key(self) -> Fault:
         """Give what other findings of the same fault have in common with this one."""
-        return fault(self.kind, self.pool, self.site)
+        site = self.site
+        return fault(self.kind, self.pool, self.twin_of, (site.file, site.line, site.function) if site else None)
 
     @property
     def one_per_pool(self) -> bool:

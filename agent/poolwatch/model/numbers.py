@@ -89,6 +89,8 @@ class PoolState:
     """Of the connections it has open; in a forked child only of those that the child has used."""
     floors: tuple[Floor, ...] = ()
     """Lowest and oldest first; empty while nothing lies unused."""
+    twin_of: str | None = None
+    """The name it was made under, where a pool of that name lived already, so that it was numbered."""
 
 
 @dataclass(frozen=True, slots=True)
