@@ -23,9 +23,15 @@ from tests.test_metrics import FINDING, POOL, SITE, SNAPSHOT, report
 
 EVIL = '<img src=x onerror="document.title=1"><script>document.title = 2</script>'
 OWNER = Owner(7, "clerk-3", kind="task", task="Task-12", scope="GET /orders", alive=False)
+HOLDERS = [{"owner": f"clerk-{age}", "age_seconds": age, "site": f"shop.py:{age} sell"} for age in range(1, 7)]
+WAITER = {"owner": "clerk-9", "waited_seconds": 30.0, "timed_out": True, "site": "shop.py:9 ask"}
 FOUND = (
     replace(FINDING, id="a", kind="leak.overdue", grade="suspected", first_seen=20.0, summary=EVIL),
-    replace(FINDING, id="b", state="resolved", resolution="returned after 73 s"),
+    replace(
+        FINDING, id="b", state="resolved", resolution="returned after 73 s",
+        lease={"holders": [*HOLDERS, {**HOLDERS[0], "age_seconds": 60, "scope": "GET /till", "alive": False}],
+               "waiters": [WAITER]},
+    ),
     replace(FINDING, id="c", kind="leak.owner_ended", grade="probable", first_seen=30.0, retained_by=("KEPT[0]",)),
     replace(
         FINDING, id="d", kind="crossing.session", first_seen=88.0, hint="one Session for each thread", site=SITE.site,
@@ -73,6 +79,11 @@ def test_page_shows_pools_and_findings_worst_first(tmp_path: Path) -> None:
         "returned after 73 s", "sqlalchemy QueuePool", "Live",
     ):  # fmt: skip
         assert text in page.pieces, text
+    people = page.pieces[page.pieces.index("held by") + 1].split("\n")
+    assert people[0] == "clerk-1, in GET /till, ended, for 60 s, from shop.py:1 sell"
+    assert people[1:-1] == [f"clerk-{age}, for {age}.0 s, from shop.py:{age} sell" for age in (6, 5, 4)]
+    assert people[-1] == "… and 3 more"
+    assert page.pieces[page.pieces.index("waiting") + 1] == "clerk-9, timed out, for 30 s, at shop.py:9 ask"
     assert page.pieces.count(EVIL) == 2
     assert "img" not in [tag for tag, _ in page.elements]
     assert page.pieces[0] == "(3) poolwatch"

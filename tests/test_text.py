@@ -57,6 +57,9 @@ def test_worst_comes_first() -> None:
 def _monstrous() -> Any:
     long = "word " * 300 + "x" * 500
     frames = tuple(Frame(f"/srv/{'deep/' * 40}{n}.py", n, "f" * 200) for n in range(128))
+    people = [{"owner": long, "age_seconds": 1.0, "waited_seconds": 1.0, "site": long}] * 100
+    lists = {"holders": people, "waiters": people}
+    numbers = {f"fact_{n}": n for n in range(1, 200)}
     return finding(
         summary=long,
         hint=long,
@@ -64,7 +67,7 @@ def _monstrous() -> Any:
         stacks={name: frames[n:] for n, name in enumerate(("checkout", "last_use", "current", "release"))},
         site=Site("/srv/" + "deep/" * 100, 1, "f" * 300),
         retained_by=(long,) * 20,
-        lease={"last_statement": "select " + long, "age_seconds": 1e9, **{f"fact_{n}": n for n in range(1, 200)}},
+        lease={"last_statement": "select " + long, "age_seconds": 1e9, **numbers, **lists},
         pool="p" * 300,
     )
 
@@ -121,12 +124,59 @@ def test_empty_report() -> None:
     assert "Where next" not in text.render(report())
 
 
+HOLDERS = [
+    {"owner": f"thread worker-{age} (pid 10)", "age_seconds": float(age), "site": f"/srv/shop/held.py:{age} hold"}
+    for age in range(3, 9)
+]
+
+
+def _starved(**lease: Any) -> list[str]:
+    (block,) = _blocks(text.render(report(finding(kind="starvation.exhausted", lease=lease, stacks={}))))
+    return block
+
+
+def test_who_holds_and_who_waits() -> None:
+    """An exhausted pool's holders and waiters are listed, four each, the longest first, and none of them twice."""
+    gone = {**HOLDERS[-1], "scope": "GET /orders", "alive": False}
+    waiters = [
+        {"owner": f"task {n}", "waited_seconds": n / 2, "site": f"/srv/shop/ask.py:{n} ask", "timed_out": n == 2}
+        for n in (1, 2)
+    ]
+    block = "\n".join(_starved(holders=[*HOLDERS[:-1], gone], waiters=waiters))
+    listed = """\
+Held by     thread worker-8 (pid 10), in GET /orders, ended, for 8 s, from /srv/shop/held.py:8 hold
+            thread worker-7 (pid 10), for 7 s, from /srv/shop/held.py:7 hold
+            thread worker-6 (pid 10), for 6 s, from /srv/shop/held.py:6 hold
+            thread worker-5 (pid 10), for 5 s, from /srv/shop/held.py:5 hold
+            ... and 2 more
+Waiting     task 2, for 1 s, timed out, at /srv/shop/ask.py:2 ask
+            task 1, for 0.5 s, at /srv/shop/ask.py:1 ask
+"""
+    assert listed in block
+    assert "Who  " not in block
+
+
+def test_a_long_name_leaves_room_for_the_site() -> None:
+    """What is to be changed is the line that holds or waits: the name beside it is cut first."""
+    long = {"owner": "task " + "o" * 200, "age_seconds": 1.0, "site": "/srv/" + "deep/" * 8 + "held.py:7 hold"}
+    deeper = {**long, "site": "/srv/" + "deep/" * 80 + "held.py:8 hold"}
+    lines = [line for line in _starved(holders=[long], waiters=[{**deeper, "waited_seconds": 1.0}]) if "hold" in line]
+    assert [line.rpartition("/")[2] for line in lines] == ["held.py:7 hold", "held.py:8 hold"]
+    assert all("task ooo" in line and len(line) <= WIDTH for line in lines)
+
+
+@pytest.mark.parametrize("strange", [7, "x", [7], [{}], [{"age_seconds": "long", "owner": None}], {"a": 1}])
+def test_strange_lists_of_people(strange: Any) -> None:
+    """A report of others may have anything in it."""
+    assert _starved(holders=strange, waiters=strange)
+
+
 def test_failures_of_ours_are_said() -> None:
     """A report to which a hook or the watcher did not come says so, and which; one that is whole does not."""
     partial = report()
     partial["processes"][0]["hook_errors"] = {"watcher": 72, "sqlalchemy.checkout": 1}
     assert "NOT ALL WAS SEEN: sqlalchemy.checkout, watcher failed" in " ".join(text.summary(partial).split())
-    assert "NOT ALL WAS SEEN" in text.render(partial)
+    assert "NOT ALL WAS SEEN: sqlalchemy.checkout, watcher failed" in " ".join(text.render(partial).split())
     assert "NOT ALL WAS SEEN" not in text.render(report(finding()))
 
 

@@ -7,6 +7,7 @@ has gone is the book's affair (``poolwatch.findings``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from poolwatch.config import Config
 from poolwatch.detectors import crossings, drift, flows, holds, leaks, sockets, starvation
@@ -21,6 +22,7 @@ DETECTORS: tuple[Detector, ...] = (
     leaks.detached,
     flows.scope_ended,
     leaks.owner_ended,
+    leaks.not_put_back,
     leaks.given_back,
     leaks.overdue,
     holds.idle_in_transaction,
@@ -37,13 +39,14 @@ DETECTORS: tuple[Detector, ...] = (
 
 def detect(snapshot: Snapshot, config: Config) -> list[Finding]:
     """Run every detector; a lease keeps the first finding that explains it, in the order of the tuple."""
+    twins = {pool.name: pool.twin_of for pool in snapshot.pools if pool.twin_of}
     found: list[Finding] = []
     explained: set[int] = set()
     for detector in DETECTORS:
         for finding in detector(snapshot, config):
             if finding.subjects and finding.subjects <= explained:
                 continue
-            found.append(finding)
+            found.append(replace(finding, twin_of=twins[finding.pool]) if finding.pool in twins else finding)
             if finding.kind.startswith(_ABOUT_LEASES):
                 explained |= finding.subjects
     return found

@@ -62,6 +62,8 @@ def holder(lease: Lease) -> Json:
     """Give who holds a lease and how, as one line of a list of holders."""
     return {
         "owner": str(lease.user),
+        "scope": lease.user.scope,
+        "alive": lease.user.alive,
         "site": str(lease.site),
         "age_seconds": lease.age_seconds,
         "idle_seconds": lease.idle_seconds,

@@ -15,6 +15,7 @@ HINTS: dict[str, dict[str, str]] = {
     },
     "leak.owner_ended": {
         "": "Return it before the {owner} ends: a `with` block around the work, or close it in `finally`.",
+        "put back": "Put it back before the work ends, however that ends: `finally: queue.put(it)`.",
         "in a fiber": "Return it inside the block: poolwatch.fiber gives back what was forgotten, at its end and not "
         "before.",
     },
@@ -101,6 +102,9 @@ HINTS: dict[str, dict[str, str]] = {
         "dead socket": "The server, or what is between, closes connections that the pool still keeps: let it test or "
         "recycle them (pool_pre_ping=True, or pool_recycle below the server's time limit; psycopg_pool: check=, "
         "max_idle).",
+        "dead in use": "The server, or what is between, has closed a connection that somebody holds: the next "
+        "statement fails. Look for a restart, a failover or a time limit for idle sessions, and return connections "
+        "before a long pause.",
     },
     "capacity.oversubscribed": {
         "": "Make pools smaller or workers fewer, so that workers x (pool_size + max_overflow) fits, put a pooler such "

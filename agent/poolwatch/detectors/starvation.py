@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from poolwatch.config import Config
 from poolwatch.detectors.facts import holder, owners, pool_facts, pool_of, seconds, sentence
 from poolwatch.detectors.hints import hint
-from poolwatch.model import Finding, Json, Lease, Site, Snapshot, Waiter
+from poolwatch.model import Finding, Json, Lease, PoolState, Site, Snapshot, Waiter
 
 _SETTLED = 0.4
 """A wait this old (seconds) is a standstill, not a short ``wait_for(pool.acquire(), …)`` that gives up."""
@@ -17,18 +17,23 @@ _SETTLED = 0.4
 def self_deadlock(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
     """Everybody who holds a connection of a pool waits for another one of it: proved."""
     for pool, holders, waiting in _standstills(snapshot):
-        names = ", ".join(str(lease.user) for lease in holders)
         yield _about_pool(
             snapshot,
             pool,
             "starvation.self_deadlock",
-            f"All {len(holders)} connections of the pool are held by those who wait for one more: {names} each hold "
-            "one and wait for the next."
+            f"All {len(holders)} connections of the pool are held by those who wait for one more: each holds one and "
+            "waits for the next."
             if len(holders) > 1
-            else f"The pool's only connection is held by {names}, who waits for one more.",
+            else f"The pool's only connection is held by {holders[0].user}, who waits for one more"
+            f"{_where(waiting, holders[0])}.",
             holders,
             waiting,
         )
+
+
+def _where(waiting: list[Waiter], holder: Lease) -> str:
+    site = next((waiter.site for waiter in waiting if waiter.owner.key == holder.user.key), None)
+    return f" at {site}" if site else ""
 
 
 def _standstills(snapshot: Snapshot) -> Iterator[tuple[str, list[Lease], list[Waiter]]]:
@@ -66,6 +71,8 @@ def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             continue
         longest = max(starved, key=lambda waiter: waiter.waited_seconds)
         holders = list(longest.holders) or _holders(snapshot, pool, longest.home)
+        if not holders and _has_none(pool_of(snapshot, pool)):
+            continue
         holders.sort(key=lambda lease: -lease.age_seconds)
         timed_out = sum(waiter.timed_out for waiter in starved)
         outcome = f"{timed_out} timed out" if timed_out else "waits still"
@@ -75,7 +82,7 @@ def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
             pool,
             "starvation.exhausted",
             f"No connection was left for {longest.owner} after {seconds(longest.waited_seconds)} ({outcome}). "
-            + (_say_passed_by(holders) if passed_by else _say_holders(holders)),
+            + (_say_passed_by(holders) if passed_by else _say_longest(holders)),
             holders,
             starved,
             longest.site,
@@ -83,22 +90,38 @@ def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
         )
 
 
+def _has_none(state: PoolState | None) -> bool:
+    """Tell whether a pool has no connection at all, so that nobody holds it up but the server.
+
+    SQLAlchemy lets nobody wait for a first one. In a forked child what its parent had out takes the pool's places.
+    """
+    return state is not None and state.library != "sqlalchemy" and state.used + state.idle == 0
+
+
 def _come_back(holders: list[Lease], waiter: Waiter) -> bool:
     """Tell whether all that is out was lent while ``waiter`` had waited for long: nothing is kept, others were served.
 
     A lease begins when its connect is over, so one that is little younger than the wait proves nothing.
     """
-    return bool(holders) and all(lease.age_seconds < waiter.waited_seconds / 2 for lease in holders)
+    return bool(holders) and all(
+        lease.age_seconds < waiter.waited_seconds / 2 and not lease.collected for lease in holders
+    )
 
 
 def _say_passed_by(holders: list[Lease]) -> str:
     which = f"each of the {len(holders)} connections" if len(holders) > 1 else "the only connection"
-    return f"Meanwhile {which} came back and went to somebody else. {_say_holders(holders)}"
+    return f"Meanwhile {which} came back and went to somebody else. {_say_longest(holders)}"
 
 
-def _say_holders(holders: list[Lease]) -> str:
-    listed = "; ".join(f"{lease.user} for {seconds(lease.age_seconds)} from {lease.site}" for lease in holders[:5])
-    return f"Holders, longest first: {listed or 'none seen'}."
+def _say_longest(holders: list[Lease]) -> str:
+    kept = [lease for lease in holders if not lease.collected]
+    lost = len(holders) - len(kept)
+    if kept:
+        said = f"Held longest by {kept[0].user}: for {seconds(kept[0].age_seconds)}, from {kept[0].site}."
+        return f"{said} Lost: {lost} more, dropped without being returned." if lost else said
+    if not lost:
+        return "No holder was seen."
+    return f"All {lost} are lost: dropped without being returned, the last of them taken at {holders[-1].site}."
 
 
 def blocked_loop(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
@@ -144,7 +167,8 @@ def _about_pool(
     facts: Json = {"pool": pool_facts(state)} if state else {}
     facts["holders"] = [holder(lease) for lease in holders]
     facts["waiters"] = [
-        {"owner": str(w.owner), "waited_seconds": w.waited_seconds, "site": str(w.site)} for w in waiters
+        {"owner": str(w.owner), "waited_seconds": w.waited_seconds, "timed_out": w.timed_out, "site": str(w.site)}
+        for w in waiters
     ]
     return Finding(
         kind=kind,

@@ -10,6 +10,7 @@ from typing import Any
 
 from poolwatch.model import Json
 from poolwatch.text.order import worst_first
+from poolwatch.text.people import dicts, people
 from poolwatch.text.words import Line, clean, clock, cut, duration, fact, path, several
 
 LINES = 24
@@ -20,12 +21,12 @@ _STACKS = {"checkout": "Taken at", "last_use": "Last used", "current": "Holder n
 
 
 def block(finding: Json, report: Json) -> list[Line]:
-    """Give the lines of one finding, at most ``LINES``; stacks get the room that the rest leaves."""
+    """Give the lines of one finding, at most ``LINES``; lists and stacks get the room that the rest leaves."""
     head = [*_heading(finding), *fact("", finding["summary"])]
     facts = [*_where(finding), *_who(finding), *_since(finding, report), *_lease(finding), *_sockets(finding)]
     facts += _pool(finding, report)
     tail = [*_retained(finding), *fact("Fix:", finding["hint"], "fix")] if finding["hint"] else _retained(finding)
-    return [*head, *facts, *_stacks(finding, LINES - len(head) - len(facts) - len(tail)), *tail]
+    return [*head, *facts, *_lists(finding, LINES - len(head) - len(facts) - len(tail)), *tail]
 
 
 def _heading(finding: Json) -> list[Line]:
@@ -68,7 +69,7 @@ def _source_line(file: str, line: int) -> str:
 
 
 def _who(finding: Json) -> list[Line]:
-    owners = finding["owners"]
+    owners = finding["owners"] if not dicts(finding["lease"].get("holders")) else []  # who are listed
     lines = [line for owner in owners[:_OWNERS] for line in fact("Who", _owner(owner), most=1)]
     more = len(owners) - _OWNERS
     return lines + (fact("", f"... and {several(more, 'owner')} more", "dim") if more > 0 else [])
@@ -100,15 +101,11 @@ def _lease(finding: Json) -> list[Line]:
 
 
 def _sockets(finding: Json) -> list[Line]:
-    found = [_socket(socket) for socket in _dicts(finding["lease"].get("sockets"))]
-    shared = [_shared_socket(socket) for socket in _dicts(finding["lease"].get("shared_sockets"))]
+    found = [_socket(socket) for socket in dicts(finding["lease"].get("sockets"))]
+    shared = [_shared_socket(socket) for socket in dicts(finding["lease"].get("shared_sockets"))]
     lines = [line for words in (found + shared)[:_OWNERS] for line in fact("Socket", words, most=1)]
     more = len(found + shared) - _OWNERS
     return lines + (fact("", f"... and {several(more, 'socket')} more", "dim") if more > 0 else [])
-
-
-def _dicts(value: object) -> list[Json]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _socket(socket: Json) -> str:
@@ -163,8 +160,14 @@ def _retained(finding: Json) -> list[Line]:
     return fact("Kept by", "; ".join(finding["retained_by"]), most=2) if finding["retained_by"] else []
 
 
-def _stacks(finding: Json, room: int) -> list[Line]:
-    """Give the stacks in ``room`` lines, shared fairly; one that says what another said is left out."""
+def _lists(finding: Json, room: int) -> list[Line]:
+    """Give holders, waiters and stacks in ``room`` lines, shared fairly."""
+    lists = [*people(finding), *_stacks(finding)]
+    return [line for label, lines in _fitted(lists, room) for line in _labelled(label, lines)]
+
+
+def _stacks(finding: Json) -> list[tuple[str, tuple[str, ...]]]:
+    """Give the stacks; one that says what another said is left out."""
     told: set[tuple[str, ...]] = set()
     stacks = []
     for name, label in _STACKS.items():
@@ -172,7 +175,7 @@ def _stacks(finding: Json, room: int) -> list[Line]:
         if lines and lines not in told:
             told.add(lines)
             stacks.append((label, lines))
-    return [line for label, lines in _fitted(stacks, room) for line in _labelled(label, lines)]
+    return stacks
 
 
 def _stack(frames: Iterable[Json], site: Json | None) -> list[str]:
@@ -194,8 +197,8 @@ def _package(file: str) -> str:
     return "the standard library"
 
 
-def _fitted(stacks: list[tuple[str, tuple[str, ...]]], room: int) -> Iterable[tuple[str, tuple[str, ...]]]:
-    for left, (label, lines) in zip(range(len(stacks), 0, -1), stacks, strict=True):
+def _fitted(lists: list[tuple[str, tuple[str, ...]]], room: int) -> Iterable[tuple[str, tuple[str, ...]]]:
+    for left, (label, lines) in zip(range(len(lists), 0, -1), lists, strict=True):
         share = max(room // left, 0)
         if share < len(lines):
             hidden = len(lines) - share + 1

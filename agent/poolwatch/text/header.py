@@ -51,7 +51,7 @@ def header(report: Json) -> list[Line]:
     title = "poolwatch report"
     return [
         Line(title + clock(report["generated_at"]).rjust(WIDTH - len(title)), "bold"),
-        *fact("", summary(report), "bold")[:1],
+        *fact("", summary(report), "bold", most=6),  # with the names of hooks that failed
         *_processes(report["processes"]),
         *_pools(report["pools"]),
     ]

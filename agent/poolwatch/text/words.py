@@ -11,6 +11,8 @@ WIDTH = 100
 """Columns of the report."""
 _LABEL = 12
 """Columns of the label at the left of a fact."""
+ROOM = WIDTH - _LABEL
+"""Columns of what is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,7 @@ def clean(text: object) -> str:
 
 def fact(label: str, text: str, style: str = "", most: int = 3) -> list[Line]:
     """Give a labelled fact, wrapped to at most ``most`` lines."""
-    room = WIDTH - _LABEL
-    parts = textwrap.wrap(clean(text), room, break_on_hyphens=False, max_lines=most, placeholder=" ...") or [""]
+    parts = textwrap.wrap(clean(text), ROOM, break_on_hyphens=False, max_lines=most, placeholder=" ...") or [""]
     return [Line((label if index == 0 else "").ljust(_LABEL) + part, style) for index, part in enumerate(parts)]
 
 

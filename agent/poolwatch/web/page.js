@@ -4,6 +4,7 @@
 const EVERY = 2000;
 const GRADES = ["proved", "probable", "suspected"];
 const FEW = 8;
+const PEOPLE = 4;
 const TOKEN = "poolwatch-token"; // in sessionStorage: of this tab and this address alone, and gone with the tab
 const opened = new Set();
 let allPools = false;
@@ -72,10 +73,24 @@ function stacks(finding) {
   return details;
 }
 
+function longest(people, seconds, word) {
+  if (!Array.isArray(people)) return "";
+  const sorted = [...people].sort((left, right) => right[seconds] - left[seconds]);
+  const lines = sorted.slice(0, PEOPLE).map((one) => {
+    const scope = one.scope ? `, in ${one.scope}` : "";
+    const marks = `${one.alive === false ? ", ended" : ""}${one.timed_out ? ", timed out" : ""}`;
+    return `${one.owner}${scope}${marks}, for ${span(one[seconds])}, ${word} ${one.site}`;
+  });
+  return [...lines, ...(sorted.length > PEOPLE ? [`… and ${sorted.length - PEOPLE} more`] : [])].join("\n");
+}
+
 function facts(finding) {
+  const held = longest(finding.lease.holders, "age_seconds", "from");
   const rows = [
     ["site", finding.site && place(finding.site)],
-    ["owners", finding.owners.map(owner).join("\n")],
+    ["owners", !held && finding.owners.map(owner).join("\n")],
+    ["held by", held],
+    ["waiting", longest(finding.lease.waiters, "waited_seconds", "at")],
     ["last statement", finding.lease.last_statement],
     ["kept alive by", finding.retained_by.join("\n")],
     ["resolved", finding.resolution],
