@@ -26,8 +26,9 @@ _MADE = "<!-- Made by scripts/generate_docs.py: change the code, not this page. 
 FINDINGS = """\
 # Findings
 
-One finding is one fault: the same kind, pool and site. Repeats are counted. A finding opens, may repeat or become
-stronger, and may be resolved. `poolwatch explain KIND` says what stands here on a terminal.
+One finding is one fault: the same kind, pool and site; pools that were made under one name (`shop`, `shop#2`) are one
+there. Repeats are counted. A finding opens, may repeat or become stronger, and may be resolved. `poolwatch explain
+KIND` says what stands here on a terminal.
 
 Grades:
 

@@ -5,38 +5,25 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 from functools import partial
 from importlib import metadata
+from time import time
 from typing import Any
 
-from poolwatch import __version__, ends, model, native
+from poolwatch import __version__, ends, model, native, speech
 from poolwatch.alert.own import own_alerts
 from poolwatch.config import Config
+from poolwatch.evidence import scopes
 from poolwatch.export.otel.telemetry import Telemetry
 from poolwatch.guard import Guard
 from poolwatch.hooks import table
 from poolwatch.hooks.imports import when_imported
 from poolwatch.ledger import Lease, Ledger
+from poolwatch.libraries import DISTRIBUTIONS
 from poolwatch.senses import greenlets, route
 from poolwatch.senses.marks import Marks
 from poolwatch.spool import DIRECTORY_VARIABLE, Spool
 from poolwatch.watcher import Watcher
-
-_LIBRARIES = (
-    "sqlalchemy",
-    "psycopg",
-    "psycopg2-binary",
-    "psycopg2",
-    "psycopg-pool",
-    "asyncpg",
-    "pymysql",
-    "aiomysql",
-    "asyncmy",
-    "aiosqlite",
-    "gql",
-    "gevent",
-)
 
 _installed: Watch | None = None
 
@@ -55,7 +42,7 @@ class Watch:
         self._guard = Guard()
         self._hooks: dict[str, str] = {}
         self._versions: dict[str, str] = {}
-        self._started_at = time.time()
+        self._started_at = time()
         self._pid_namespace = native.pid_namespace()
         self._collector: Any = None
         self._server: Any = None
@@ -69,14 +56,17 @@ class Watch:
         self._watcher.followers.append(self._telemetry.follow)
 
     def _begin(self) -> None:
+        speech.begin()
         route.automatic, route.depth = self.config.inherit_routes, self.config.stack_depth
         when_imported("greenlet", greenlets.may_run)
         if self.config.serve:
             self._serve(self.config.serve)  # first: it may be refused
         self._ledger.look_now = self._watcher.look_now
         self._hooks = table.install(self.config.hooks, self._ledger, self._guard)
+        scopes.follow(self._ledger, self._guard)
         when_imported("prometheus_client", self._collect)
         ends.follow(self)
+        self._alerts.go_on()
         self._watcher.start()
 
     def uninstall(self) -> None:
@@ -96,6 +86,7 @@ class Watch:
             self._close_server,
             self._close_collector,
             partial(self._alerts.close, "poolwatch was taken out of the process"),
+            speech.end,
         ):
             try:
                 step()
@@ -183,6 +174,7 @@ class Watch:
         self._watcher.stop()
         self._alerts.pause()
         self._telemetry.pause()
+        speech.pause()
         if self._server is not None:
             self._server.pause()
 
@@ -198,6 +190,8 @@ class Watch:
         # called from a fork or a collection of the host's, so what fails here is ours alone
         try:
             self._wait_no_more()
+            speech.go_on()
+            self._alerts.go_on()
             self._watcher.start()
             if self._server is not None:
                 self._server.resume()
@@ -214,15 +208,17 @@ class Watch:
 
     def after_fork_in_child(self) -> None:
         """Begin anew: what was lent before belongs to the parent."""
-        self._started_at = time.time()
+        self._started_at = time()
         self._ledger.became_child(os.getppid())
         self._wait_no_more()
+        speech.begin()
         self._watcher.became_child()
         self._alerts.became_child()
         self._telemetry.became_child()
         if self._server is not None:
             self._server.close()
             self._server = None
+        self._alerts.go_on()
         self._watcher.start()
 
     def holds(self) -> bool:
@@ -236,6 +232,7 @@ class Watch:
         self._watcher.look(final=True)
         self._alerts.close("the process has ended, and its connections with it")
         self._telemetry.close()
+        speech.finish()
         if self.config.report and not os.environ.get(DIRECTORY_VARIABLE):
             from poolwatch.text import write
 
@@ -267,7 +264,7 @@ def installed() -> Watch | None:
 
 def _versions() -> dict[str, str]:
     found = {"python": sys.version.split()[0], "poolwatch": __version__}
-    for name in _LIBRARIES:
+    for name in DISTRIBUTIONS:
         try:
             found[name] = _version(metadata.distribution(name))
         except metadata.PackageNotFoundError:

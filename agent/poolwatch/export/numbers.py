@@ -6,7 +6,7 @@ this, so they show the same.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from poolwatch.export import hosts, names
 from poolwatch.export.names import Name
 from poolwatch.export.scopes import ScopeChoice
 from poolwatch.model import Json, added
+from poolwatch.model.histograms import summed, table
 
 OWNER_KINDS = ("thread", "task", "greenlet")
 OTHER = "other"
@@ -216,13 +217,7 @@ def _histograms(pools: Pools, field: str) -> Times:
 
 
 def _merge(histograms: Sequence[Json]) -> Buckets:
-    """Add up cumulative histograms; where bounds differ, a bound counts what is surely below it."""
-    tables = [_table(histogram) for histogram in histograms]
-    if len(tables) == 1:
-        bounds, (_, *sums) = tables[0]
-    else:
-        bounds = sorted({bound for table, _ in tables for bound in table})
-        sums = [sum(counts[bisect_right(table, bound)] for table, counts in tables) for bound in bounds]
+    bounds, (_, *sums) = summed(map(table, histograms))
     exemplars = [exemplar for histogram in histograms for exemplar in histogram.get("exemplars", ())]
     total = added(histogram["sum"] for histogram in histograms)
     return Buckets(list(zip(bounds, sums, strict=True)), total, _placed(exemplars, bounds))
@@ -234,9 +229,3 @@ def _placed(exemplars: list[Json], bounds: list[float]) -> list[Json | None]:
     for exemplar in sorted(exemplars, key=lambda exemplar: float(exemplar["at"])):
         places[bisect_left(bounds, exemplar["value"])] = exemplar
     return places
-
-
-def _table(histogram: Json) -> tuple[list[float], list[int]]:
-    """Give the bounds, and the counts with a zero for what lies below the first bound."""
-    buckets = histogram["buckets"]
-    return [float(bound) for bound, _ in buckets], [0, *(count for _, count in buckets)]
