@@ -20,10 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.orm import Session
 
 import poolwatch
+from poolwatch.ledger import crossing
 from tests.servers import Server
 
 SERIALIZABLE, AUTOCOMMIT = "SERIALIZABLE", "AUTOCOMMIT"
 READS, WRITES = "select 1", "insert into orders values (1)"
+SLOW = "with recursive n(i) as (select 1 union all select i + 1 from n limit 200000) select max(i) from n"
 
 
 @pytest.fixture
@@ -328,3 +330,22 @@ def test_flows_in_a_transaction_of_their_callers(mode: Any, watch: poolwatch.Wat
             assert session.scalar(text("select count(*) from orders")) == 3
         outer.rollback()
     assert kinds(watch) == []
+
+
+def test_both_come_in_at_once(watch: poolwatch.Watch, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that are looked at as new users at the same moment are both inside afterwards."""
+    together, follow = threading.Barrier(2), crossing.user_changed
+
+    def both(*args: Any) -> None:
+        follow(*args)
+        together.wait()
+
+    with engine.connect() as connection:
+        monkeypatch.setattr(crossing, "user_changed", both)
+
+        def use() -> None:
+            with contextlib.suppress(Exception):  # what SQLAlchemy makes of it is a matter of luck
+                connection.execute(text(SLOW))
+
+        in_threads(use, use)
+        assert kinds(watch) == ["crossing.concurrent"]

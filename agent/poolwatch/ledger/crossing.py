@@ -34,7 +34,7 @@ _met: deque[tuple[int, int]] = deque(maxlen=100)
 def of_use(ledger: Ledger, lease: Lease, me: Actor) -> None:
     """Report two actors inside one connection at the same moment."""
     victim = lease.conn.inside
-    if victim is None or victim.has_ended():
+    if victim is None or victim is me or victim.has_ended():
         return
     lease.conn.hand_offs += 1
     _report_overlap(ledger, lease, victim, me, report)

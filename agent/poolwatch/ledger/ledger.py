@@ -156,6 +156,8 @@ class Ledger(Pools):
             crossing.of_use(self, lease, me)
         elif lease.user is not me and not conn.pool.shared:
             crossing.user_changed(self, lease, me)
+            if conn.inside is not None:  # it takes its time: another has come in meanwhile
+                crossing.of_use(self, lease, me)
         if conn.foreign and (not conn.reported or crossing.is_strict(self, conn.pool)):
             crossing.of_process(self, lease, me)
         now = monotonic()  # the last call: what a signal handler raises after it would leave us inside
