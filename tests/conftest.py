@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import poolwatch
+from poolwatch.evidence import reach
 from tests import servers
 
 
@@ -59,3 +60,11 @@ def no_engine_of_an_earlier_test(request: pytest.FixtureRequest) -> None:
     """Collect what earlier tests left, before a test that counts the pools of this process."""
     if "watch" in request.fixturenames:
         gc.collect()
+
+
+@pytest.fixture
+def patient_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no walk end early on a busy machine, or in a process that has a thousand tests behind it."""
+    monkeypatch.setattr(reach, "_MAX_SECONDS", 30.0)
+    monkeypatch.setattr(reach, "LIVING", (10_000_000, 12))
+    monkeypatch.setattr(reach, "_MODULES", (10_000_000, 12))

@@ -107,7 +107,7 @@ def in_generator(handle: Handle) -> object:
 
 def many_numbers(handle: Handle) -> object:
     """Put a handle beside more numbers than a walk takes steps."""
-    return [list(range(2 * reach._LIVING[0])), [[[handle]]]]
+    return [list(range(2 * reach.LIVING[0])), [[[handle]]]]
 
 
 def behind(names: int) -> Callable[[Handle], object]:
@@ -278,7 +278,7 @@ def test_gevent(tmp_path: Path) -> None:
 def test_walk_cut_short(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there was too much to look through the finding says so, and is a suspicion."""
     assert reach.by_living_frames({id(engine)}) == ({id(engine)}, True, set())
-    monkeypatch.setattr(reach, "_LIVING", (100, 12))
+    monkeypatch.setattr(reach, "LIVING", (100, 12))
     assert not reach.by_living_frames({1})[1]
     watch = poolwatch.install(interval=60, grace=0)
     try:
@@ -296,7 +296,7 @@ def test_walk_cut_short(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_second_look_goes_further(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspicion for want of time becomes more, once the next walk has come to the end."""
-    monkeypatch.setattr(reach, "_LIVING", (1, 12))
+    monkeypatch.setattr(reach, "LIVING", (1, 12))
     monkeypatch.setattr(gather, "_SECOND_EFFORT", 10_000_000)
     monkeypatch.setattr(gather, "_FIRST_WAIT", 0.0)
     watch = poolwatch.install(interval=60, grace=0)

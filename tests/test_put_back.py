@@ -20,6 +20,8 @@ from poolwatch.evidence import reach
 from tests.servers import Server
 from tests.servers.graphql import graphql
 
+pytestmark = pytest.mark.usefixtures("patient_walks")
+
 WATCH = {"interval": 60, "grace": 0.05}
 HELLO = gql("query hello { hello }")
 FREE: Queue[Any] = Queue()

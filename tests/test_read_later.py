@@ -21,13 +21,7 @@ from tests.living import living
 LEFT: list[Connection] = []
 left: Connection
 
-
-@pytest.fixture(autouse=True)
-def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no walk end early on a busy machine."""
-    monkeypatch.setattr(reach, "_MAX_SECONDS", 30.0)
-    monkeypatch.setattr(reach, "_LIVING", (10_000_000, 12))
-    monkeypatch.setattr(reach, "_MODULES", (10_000_000, 12))  # nor in a process that has a thousand tests behind it
+pytestmark = pytest.mark.usefixtures("patient_walks")
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ import poolwatch
 from poolwatch.errors import CrossingError, LeakError
 from tests.servers import Server
 
+pytestmark = pytest.mark.usefixtures("patient_walks")
+
 
 @pytest.fixture(params=["option", "pool"])
 def strictly(request: pytest.FixtureRequest) -> Iterator[Any]:

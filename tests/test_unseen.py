@@ -40,7 +40,7 @@ class Kept:
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[poolwatch.Watch]:
     """Watch this process, without looking by itself; let no walk end early."""
     monkeypatch.setattr(reach, "_MAX_SECONDS", 30.0)
-    monkeypatch.setattr(reach, "_LIVING", (10_000_000, 12))
+    monkeypatch.setattr(reach, "LIVING", (10_000_000, 12))
     monkeypatch.setattr(reach, "_MODULES", (10_000_000, 12))
     watch = poolwatch.install(interval=60, grace=0)
     yield watch

@@ -124,7 +124,7 @@ def test_walk_that_fails(left: poolwatch.Watch, monkeypatch: pytest.MonkeyPatch)
     def broken(*_: object) -> Any:
         raise RuntimeError("dictionary changed size during iteration")
 
-    monkeypatch.setattr(reach, "_LIVING", (10_000_000, 12))  # also in a process that has a thousand tests behind it
+    monkeypatch.setattr(reach, "LIVING", (10_000_000, 12))  # also in a process that has a thousand tests behind it
     monkeypatch.setattr(reach, "_MAX_SECONDS", 30.0)
     with monkeypatch.context() as patched:
         patched.setattr(reach, "by_living_frames", broken)

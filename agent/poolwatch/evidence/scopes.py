@@ -12,9 +12,8 @@ from itertools import chain
 from typing import Any
 
 from poolwatch.errors import LeakError
-from poolwatch.evidence import liveness, roots
+from poolwatch.evidence import liveness, reach, roots
 from poolwatch.evidence.objects import is_a
-from poolwatch.evidence.reach import LIVING, NOT_SOMEBODY, Walk
 from poolwatch.evidence.ways import Node
 from poolwatch.guard import Guard
 from poolwatch.ledger import Lease, Ledger, crossing
@@ -98,7 +97,7 @@ def _kept(handles: set[int], frame: types.FrameType) -> set[int]:
     """Give those of ``handles`` that somebody may come to; all of them where that cannot be known."""
     if not handles:
         return handles
-    walk = Walk(handles, NOT_SOMEBODY, LIVING)
+    walk = reach.Walk(handles, reach.NOT_SOMEBODY, reach.LIVING)
     elsewhere = chain.from_iterable(roots.living(get_ident()))  # what runs here is looked at on its stack
     for values in (_here(frame), elsewhere, _modules(frame)):
         if values is None:
