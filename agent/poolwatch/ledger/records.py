@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from itertools import count
 from time import monotonic
 from types import CodeType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from poolwatch.senses import flow as senses_flow
 from poolwatch.senses import sockets
@@ -119,7 +120,7 @@ class Conn:
     """
 
     __slots__ = (
-        "depth", "foreign", "hand_offs", "home", "inside", "latest", "lease", "lent", "loop", "open", "pool",
+        "depth", "foreign", "hand_offs", "home", "inside", "latest", "lease", "lent", "loop", "open", "pool", "record",
         "reported", "settled", "since", "site", "socket", "sums",
     )  # fmt: skip
 
@@ -129,6 +130,8 @@ class Conn:
         """Serial of the physical pool object it belongs to."""
         self.loop = loop
         self.open = True
+        self.record: weakref.ref[Any] | None = None
+        """What of the library has a reference to this, where one does."""
         self.socket = sockets.NONE
         """What it speaks through; for those libraries whose connections go to a database."""
         self.lease: Lease | None = None

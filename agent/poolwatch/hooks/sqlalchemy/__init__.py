@@ -6,9 +6,12 @@ none can be put in or out while other threads go through the list that it is in.
 
 from __future__ import annotations
 
+import gc
 import os
 
 import sqlalchemy
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import QueuePool
 
 from poolwatch.guard import Guard
 from poolwatch.hooks.sqlalchemy import engines, loans, pools, rollbacks, statements, waits
@@ -25,3 +28,9 @@ def install(ledger: Ledger, guard: Guard) -> None:
     pools.install(ledger, guard)
     loans.install(ledger, guard)
     waits.install(ledger, guard)
+    # those made before; ``isinstance`` would ask proxies, and they whom they stand for
+    before = [made for made in gc.get_objects() if issubclass(type(made), (Engine, QueuePool))]
+    for engine in before:
+        if type(engine) is Engine:
+            engines.see(engine)
+    waits.see(pool for pool in before if issubclass(type(pool), QueuePool))

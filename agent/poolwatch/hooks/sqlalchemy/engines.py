@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import weakref
 from typing import Any
@@ -105,7 +104,7 @@ def _limits(physical: Any) -> tuple[int | None, int | None, float | None]:
 
 
 def install(ledger: Ledger, guard: Guard) -> None:
-    """See every engine: those made from now on, and those that exist."""
+    """See every engine that is made from now on."""
     global _ledger, _guard
     _ledger, _guard = ledger, guard
     _by_dialect.clear()
@@ -113,15 +112,14 @@ def install(ledger: Ledger, guard: Guard) -> None:
     original = vars(Dialect)["engine_created"].__func__
 
     def engine_created(cls: Any, engine: Engine) -> None:
-        _see(engine)
+        see(engine)
         original(cls, engine)
 
     patch(guard, _HOOK, Dialect, "engine_created", classmethod(engine_created))
-    for engine in [found for found in gc.get_objects() if type(found) is Engine]:
-        _see(engine)
 
 
-def _see(engine: Engine) -> None:
+def see(engine: Engine) -> None:
+    """Know an engine's pool by the engine's name."""
     try:
         for cls in type(engine.dialect).__mro__:
             wrap_dialect(cls)

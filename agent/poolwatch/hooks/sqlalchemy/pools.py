@@ -6,7 +6,7 @@ error in the application.
 
 from __future__ import annotations
 
-import gc
+import weakref
 from time import time
 from typing import Any
 
@@ -139,8 +139,11 @@ def _forget(record: Any) -> Conn | None:
 
 def _forget_all() -> None:
     """Leave nothing on the records that there are, nor on what was detached."""
-    for found in [found for found in gc.get_objects() if type(found) in (_ConnectionRecord, _ConnectionFairy)]:
-        _untie(found)
+    for conn in list(_ledger.conns.values()):
+        if conn.record is not None:
+            _untie(conn.record())
+    for lease in list(_ledger.detached.values()):
+        _untie(lease())
 
 
 def _untie(found: Any) -> None:
@@ -158,6 +161,7 @@ def unseen(record: Any) -> Conn:
         _ledger.retire(before)
     loop = current_loop() if home.pool.loop_bound else None
     conn = _ledger.conns[id(record)] = record._poolwatch = Conn(home.pool, home.serial, loop)
+    conn.record = weakref.ref(record)
     conn.socket = sockets.of_connection(record.driver_connection)
     return conn
 

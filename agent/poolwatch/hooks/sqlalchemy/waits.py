@@ -6,9 +6,9 @@ that is about to be full gets a ``_do_get`` of its own: the others' checkouts pa
 
 from __future__ import annotations
 
-import gc
 import weakref
 from asyncio import _get_running_loop
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -23,6 +23,7 @@ from poolwatch.ledger import Ledger, Wait
 
 _HOOK = "sqlalchemy.wait"
 _NAME = "_do_get"
+_armed: weakref.WeakSet[Any] = weakref.WeakSet()
 _ledger: Ledger
 _guard: Guard
 
@@ -33,7 +34,11 @@ def install(ledger: Ledger, guard: Guard) -> None:
     _ledger, _guard = ledger, guard
     patch(guard, _HOOK, QueuePool, "_inc_overflow", _growing(QueuePool._inc_overflow))
     guard.add(_HOOK, _disarm)
-    for pool in _pools():
+
+
+def see(pools: Iterable[Any]) -> None:
+    """Watch those of the ``pools`` made before that are full already."""
+    for pool in pools:
         if _is_full(pool, 0):
             _arm(pool)
 
@@ -60,15 +65,12 @@ def _arm(pool: Any) -> None:
     if _NAME not in vars(pool):
         seen = weakref.ref(pool)
         setattr(pool, _NAME, lambda: _get(seen()))
+        _armed.add(pool)
 
 
 def _disarm() -> None:
-    for pool in _pools():
-        vars(pool).pop(_NAME, None)
-
-
-def _pools() -> list[Any]:
-    return [found for found in gc.get_objects() if issubclass(type(found), QueuePool)]
+    while _armed:
+        vars(_armed.pop()).pop(_NAME, None)
 
 
 def _get(pool: Any) -> Any:
