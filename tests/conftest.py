@@ -68,3 +68,12 @@ def patient_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reach, "_MAX_SECONDS", 30.0)
     monkeypatch.setattr(reach, "LIVING", (10_000_000, 12))
     monkeypatch.setattr(reach, "_MODULES", (10_000_000, 12))
+
+
+@pytest.fixture(scope="module")
+def small_heap() -> Iterator[None]:
+    """Leave what a thousand tests before have made out of each collection: some tests collect at every step."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -31,7 +31,10 @@ from sqlalchemy.pool import NullPool, Pool, QueuePool, StaticPool
 import poolwatch
 from poolwatch.model import Snapshot
 
-pytestmark = pytest.mark.timeout(300)  # a timeout inside Hypothesis ends the whole run
+pytestmark = [
+    pytest.mark.timeout(300),  # a timeout inside Hypothesis ends the whole run
+    pytest.mark.usefixtures("small_heap"),
+]
 
 EXAMPLES = int(os.environ.get("POOLWATCH_TEST_EXAMPLES", "8"))
 """Of each pool class; more of them when somebody looks for something."""

@@ -22,7 +22,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 import poolwatch
 from tests.servers import Server
 
-pytestmark = pytest.mark.timeout(300)  # a timeout inside Hypothesis ends the whole run
+pytestmark = [
+    pytest.mark.timeout(300),  # a timeout inside Hypothesis ends the whole run
+    pytest.mark.usefixtures("small_heap"),
+]
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "12"))
 LONG = 604_800

@@ -28,9 +28,11 @@ def install(ledger: Ledger, guard: Guard) -> None:
     pools.install(ledger, guard)
     loans.install(ledger, guard)
     waits.install(ledger, guard)
+    queues = set(statements.with_subclasses(QueuePool))
+    wanted = {Engine, *queues}
     # those made before; ``isinstance`` would ask proxies, and they whom they stand for
-    before = [made for made in gc.get_objects() if issubclass(type(made), (Engine, QueuePool))]
+    before = [made for made in gc.get_objects() if type(made) in wanted]
     for engine in before:
         if type(engine) is Engine:
             engines.see(engine)
-    waits.see(pool for pool in before if issubclass(type(pool), QueuePool))
+    waits.see(pool for pool in before if type(pool) in queues)

@@ -22,7 +22,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
     """See every statement of every dialect, those with methods of their own included."""
     global _ledger, _guard
     _ledger, _guard = ledger, guard
-    for dialect in _with_subclasses(DefaultDialect):
+    for dialect in with_subclasses(DefaultDialect):
         wrap_dialect(dialect)
 
 
@@ -36,7 +36,8 @@ def wrap_dialect(dialect: Any) -> None:
             patch(_guard, _HOOK, dialect, name, wrapper(method))
 
 
-def _with_subclasses(root: Any) -> list[Any]:
+def with_subclasses(root: Any) -> list[Any]:
+    """Give a class and all that derive from it."""
     found = [root]
     for cls in found:
         found.extend(cls.__subclasses__())
