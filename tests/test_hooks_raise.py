@@ -74,7 +74,7 @@ BREAKS: dict[str, tuple[Callable[..., list[Any]], _Breaks]] = {
             (pools, "_ledger", "sqlalchemy.close_detached"),
             (engines, "_ledger", "sqlalchemy.engine"),
             (statements, "current", "sqlalchemy.execute"),
-            (rollbacks, "lease_of", "sqlalchemy.rollback"),
+            (rollbacks, "settle", "sqlalchemy.rollback"),
             (waits, "_arm", "sqlalchemy.wait"),
             (waits, "_is_empty", "sqlalchemy.wait"),
             (waits, "home_of", "sqlalchemy.wait"),
@@ -84,7 +84,7 @@ BREAKS: dict[str, tuple[Callable[..., list[Any]], _Breaks]] = {
     ),
     "sqlalchemy.orm": (
         hooked.sqlalchemy,
-        [(sessions, "lease_of", "sqlalchemy.session"), (sessions, "current", "sqlalchemy.session")],
+        [(sessions, name, "sqlalchemy.session") for name in ("lease_of", "current", "transactions")],
     ),
     "psycopg_pool": (
         hooked.psycopg_pool,

@@ -9,8 +9,9 @@ from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard, is_hosts
 from poolwatch.hooks.patch import patch
-from poolwatch.hooks.sqlalchemy.pools import conn_of, drop, unseen
+from poolwatch.hooks.sqlalchemy.pools import drop, unseen
 from poolwatch.hooks.sqlalchemy.remedies import drop_inherited
+from poolwatch.hooks.sqlalchemy.statements import conn_of
 from poolwatch.ledger import Ledger, crossing
 
 _CHECKOUT = "sqlalchemy.checkout"

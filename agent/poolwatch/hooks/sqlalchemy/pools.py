@@ -19,6 +19,7 @@ from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.closing import report_foreign
 from poolwatch.hooks.sqlalchemy.engines import home_of
 from poolwatch.hooks.sqlalchemy.remedies import give_back
+from poolwatch.hooks.sqlalchemy.statements import conn_of
 from poolwatch.ledger import Conn, Ledger, detached
 from poolwatch.ledger.connecting import Connecting
 from poolwatch.senses import sockets
@@ -123,12 +124,6 @@ def drop(record: Any, conn: Conn) -> None:
     """Forget a physical connection that is closed and back."""
     _forget(record)
     _ledger.retire(conn)
-
-
-def conn_of(record: Any) -> Conn | None:
-    """Give what is known of a record's physical connection."""
-    conn: Conn | None = vars(record).get("_poolwatch")
-    return conn
 
 
 def _forget(record: Any) -> Conn | None:

@@ -11,18 +11,17 @@ from sqlalchemy.engine import RootTransaction
 
 from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
-from poolwatch.hooks.sqlalchemy.statements import lease_of
+from poolwatch.hooks.sqlalchemy.statements import settle
 from poolwatch.ledger import Ledger
 
 _HOOK = "sqlalchemy.rollback"
-_ledger: Ledger
 _guard: Guard
 
 
 def install(ledger: Ledger, guard: Guard) -> None:
     """See every rollback of an outermost transaction."""
-    global _ledger, _guard
-    _ledger, _guard = ledger, guard
+    global _guard
+    _guard = guard
     patch(guard, _HOOK, RootTransaction, "_do_rollback", _rollback(RootTransaction._do_rollback))
 
 
@@ -39,9 +38,8 @@ def _rollback(original: Any) -> Any:
 def _note(connection: Any) -> None:
     try:
         fairy = connection._dbapi_connection
-        lease = lease_of(fairy) if fairy is not None else None
-        if lease is not None:
-            _ledger.settled(lease)
+        if fairy is not None:
+            settle(fairy)
     except Exception as error:
         _guard.failed(_HOOK, error)
 

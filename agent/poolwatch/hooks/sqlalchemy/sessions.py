@@ -49,12 +49,19 @@ def _provisioned(original: Any) -> Any:
     def _connection_for_bind(self: Any, bind: Any, *args: Any, **kwargs: Any) -> Any:
         had = len(self._connections)
         connection = original(self, bind, *args, **kwargs)
-        transactions.note_given(self)
+        _note_given(self)
         if len(self._connections) != had:
             _note(self, connection)
         return connection
 
     return _connection_for_bind
+
+
+def _note_given(transaction: Any) -> None:
+    try:
+        transactions.note_given(transaction)
+    except Exception as error:
+        _guard.failed(_HOOK, error)
 
 
 def _note(transaction: Any, connection: Any) -> None:
@@ -75,20 +82,33 @@ def _executing(original: Any) -> Any:
     def _execute_internal(self: Any, statement: Any, *args: Any, **kwargs: Any) -> Any:
         # what is done with a scalar's result is done here instead: of the scalar nobody can tell what gave it
         scalar = _SCALAR in kwargs and issubclass(type(statement), SELECTS) and kwargs.pop(_SCALAR)
-        before = transactions.given(self._transaction)
+        before = _given(self)
         key = _enter(self)
         try:
             result = original(self, statement, *args, **kwargs)
-            try:
-                transactions.note_read(self._transaction, before, result)
-            except Exception as error:
-                _guard.failed(_HOOK, error)
+            if before is not None:
+                _note_read(self, before, result)
             return result.scalar() if scalar else result
         finally:
             if key:
                 _inside.pop(key, None)
 
     return _execute_internal
+
+
+def _given(session: Any) -> int | None:
+    try:
+        return transactions.given(session._transaction)
+    except Exception as error:
+        _guard.failed(_HOOK, error)
+        return None
+
+
+def _note_read(session: Any, before: int, result: Any) -> None:
+    try:
+        transactions.note_read(session._transaction, before, result)
+    except Exception as error:
+        _guard.failed(_HOOK, error)
 
 
 def _watched(original: Any, of_transaction: bool) -> Any:

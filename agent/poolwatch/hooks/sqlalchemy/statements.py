@@ -10,7 +10,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from poolwatch.errors import CrossingError
 from poolwatch.guard import Guard, is_hosts
 from poolwatch.hooks.patch import patch
-from poolwatch.ledger import Lease, Ledger
+from poolwatch.ledger import Conn, Lease, Ledger
 from poolwatch.senses.actor import current
 
 _HOOK = "sqlalchemy.execute"
@@ -99,9 +99,7 @@ def _commit(original: Any) -> Any:
     def do_commit(self: Any, dbapi_connection: Any) -> None:
         original(self, dbapi_connection)
         try:
-            lease = lease_of(dbapi_connection)
-            if lease is not None:
-                _ledger.settled(lease)
+            settle(dbapi_connection)
         except Exception as error:
             _guard.failed(_HOOK, error)
 
@@ -116,12 +114,25 @@ _WRAPPERS = {
 }
 
 
+def settle(fairy: Any) -> None:
+    """Note that what was done on SQLAlchemy's connection proxy so far is committed or rolled back."""
+    lease = lease_of(fairy)
+    if lease is not None:
+        _ledger.settled(lease)
+
+
+def conn_of(record: Any) -> Conn | None:
+    """Give what is known of a record's physical connection."""
+    conn: Conn | None = vars(record).get("_poolwatch")
+    return conn
+
+
 def lease_of(fairy: Any) -> Lease | None:
     """Give the lease of SQLAlchemy's connection proxy, also where it is detached."""
     record = fairy._connection_record
     if record is None:
         return _ledger.detached.get(id(fairy.dbapi_connection))
-    conn = vars(record).get("_poolwatch")
+    conn = conn_of(record)
     return None if conn is None else conn.lease
 
 
