@@ -18,7 +18,6 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
 import poolwatch
-from poolwatch.evidence import reach
 from poolwatch.evidence.unseen import kept_out_of_sight
 from tests.living import living
 
@@ -37,11 +36,8 @@ class Kept:
 
 
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[poolwatch.Watch]:
+def watch(patient_walks: None) -> Iterator[poolwatch.Watch]:
     """Watch this process, without looking by itself; let no walk end early."""
-    monkeypatch.setattr(reach, "_MAX_SECONDS", 30.0)
-    monkeypatch.setattr(reach, "LIVING", (10_000_000, 12))
-    monkeypatch.setattr(reach, "_MODULES", (10_000_000, 12))
     watch = poolwatch.install(interval=60, grace=0)
     yield watch
     watch.uninstall()

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from poolwatch.errors import LeakError
 from poolwatch.ledger import Lease, Ledger, crossing
-from poolwatch.remedies import give_back, may_give_back, start
-from poolwatch.senses import calls, stack
+from poolwatch.ledger.explain import taken
+from poolwatch.remedies import comes_free, give_back, start
+from poolwatch.senses import calls
 from poolwatch.senses.actor import Actor, current
 from poolwatch.senses.nested import Nested
 from poolwatch.watch import installed
@@ -63,7 +64,7 @@ class fiber:
         mine = [lease for lease in ledger.out() if lease.taken >= began and lease.owner.took_for(me)]
         mine = [lease for lease in mine if not lease.more.detached]  # the application's own, and no pool's
         mine.sort(key=lambda lease: lease.taken)  # with the first of a Session's the others come back
-        return ledger, [lease for lease in mine if may_give_back(lease, current())]
+        return ledger, [lease for lease in mine if comes_free(lease, current())]
 
     def __call__(self, function: _Function) -> _Function:
         """Make every call of ``function`` a fiber of its own."""
@@ -103,9 +104,4 @@ def _called(function: Any) -> Any:
 def _judge(ledger: Ledger, left: list[Lease], kind: type[BaseException] | None) -> None:
     strict = [lease for lease in left if crossing.is_strict(ledger, lease.conn.pool)]
     if strict and kind is None:
-        raise LeakError("a fiber ended without giving back " + "; ".join(map(_words, strict)))
-
-
-def _words(lease: Lease) -> str:
-    where = stack.site(lease.site.code, lease.site.offset) if lease.site.code else "an unknown line"
-    return f"a connection of pool {lease.conn.pool.name!r} taken at {where}"
+        raise LeakError("a fiber ended without giving back " + "; ".join(map(taken, strict)))

@@ -9,16 +9,18 @@ import asyncio
 import inspect
 from collections.abc import Coroutine, Iterable
 from contextvars import ContextVar
+from time import monotonic
 from typing import Any
 
 from poolwatch.ledger import Lease, Ledger
-from poolwatch.native import start_own_thread
+from poolwatch.native import sleep, start_own_thread
 from poolwatch.senses.actor import Actor, Loop
 from poolwatch.senses.whereabouts import is_worker
 from poolwatch.speech import Log
 
 log = Log("poolwatch.remedies")
 
+_MOMENT, _TICK = 0.02, 0.0005
 Pending = Coroutine[Any, Any, object]
 after_error: ContextVar[bool] = ContextVar("poolwatch_after_error", default=False)
 """True, for those who give back, where what ends does so by an error: nobody will commit what it left."""
@@ -31,7 +33,24 @@ def may_give_back(lease: Lease, me: Actor | None = None) -> bool:
     user, inside = lease.user, lease.conn.inside
     if lease.returned or not (inside is None or inside is me or inside.has_ended()):
         return False
-    return user is me or user.has_ended() or (inside is None and _is_call_over(lease))
+    return user is me or user.has_ended() or _is_call_over(lease)
+
+
+def comes_free(lease: Lease, me: Actor) -> bool:
+    """Tell whether nobody but ``me`` can be using the lease, or will in a moment.
+
+    A worker thread of an executor lets go of a call a little after the call's result is there for others.
+    """
+    until = monotonic() + _MOMENT
+    while not may_give_back(lease, me):
+        if lease.returned or not _is_of_worker(lease) or monotonic() >= until:
+            return False
+        sleep(_TICK)
+    return True
+
+
+def _is_of_worker(lease: Lease) -> bool:
+    return lease.conn.inside is None and lease.user.kind == "thread" and is_worker(lease.user)
 
 
 def _is_call_over(lease: Lease) -> bool:
@@ -42,7 +61,7 @@ def _is_call_over(lease: Lease) -> bool:
     trail = lease.more.trail
     if trail is None or trail.strand() is not None or (trail.flow is not None and trail.flow.ended):
         return False
-    return lease.user.kind == "thread" and is_worker(lease.user)
+    return _is_of_worker(lease)
 
 
 def give_back(ledger: Ledger, lease: Lease, remedy: str, failed: bool = False) -> Pending | None:

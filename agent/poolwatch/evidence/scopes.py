@@ -17,6 +17,7 @@ from poolwatch.evidence.objects import is_a
 from poolwatch.evidence.ways import Node
 from poolwatch.guard import Guard
 from poolwatch.ledger import Lease, Ledger, crossing
+from poolwatch.ledger.explain import taken
 from poolwatch.native import get_ident, sleep
 from poolwatch.remedies import may_give_back
 from poolwatch.senses import flow, marks, stack
@@ -48,17 +49,12 @@ def _judge(ledger: Ledger, guard: Guard, scope: Scope, frame: types.FrameType) -
     if not (ledger.strict or marks.is_any_strict()):
         return
     try:
-        words = [_words(lease) for lease in _left(ledger, scope, frame)]
+        words = [taken(lease) for lease in _left(ledger, scope, frame)]
     except Exception as error:  # it goes through objects of the application's, whatever they are
         guard.failed(HOOK, error)
         return
     if words:
         raise LeakError(f"scope {scope.name!r} ended without giving back " + "; ".join(words))
-
-
-def _words(lease: Lease) -> str:
-    where = stack.site(lease.site.code, lease.site.offset) if lease.site.code else "an unknown line"
-    return f"a connection of pool {lease.conn.pool.name!r} taken at {where}"
 
 
 def _left(ledger: Ledger, scope: Scope, frame: types.FrameType) -> list[Lease]:

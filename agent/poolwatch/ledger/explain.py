@@ -1,9 +1,10 @@
-"""What strict mode says: one crossing in words, with both owners and where each of them was."""
+"""What strict mode says: a crossing in words, with both owners and where each of them was, or what was left out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from poolwatch.ledger.leases import Lease
 from poolwatch.ledger.records import Event
 from poolwatch.senses import stack
 from poolwatch.senses.actor import Actor
@@ -21,6 +22,12 @@ def explain(event: Event) -> str:
     if event.culprit is not event.victim or event.culprit_stack != event.victim_stack:
         lines += _where(event.culprit, event.culprit_stack)
     return "\n".join(lines)
+
+
+def taken(lease: Lease) -> str:
+    """Say which connection it is that was not given back, and where it was taken."""
+    where = stack.site(lease.site.code, lease.site.offset) if lease.site.code else "an unknown line"
+    return f"a connection of pool {lease.conn.pool.name!r} taken at {where}"
 
 
 def _where(actor: Actor, raw: Raw) -> Iterator[str]:
