@@ -20,7 +20,7 @@ from sqlalchemy import Pool, QueuePool
 
 from poolwatch.config import Config
 from poolwatch.export.exposition import encode
-from poolwatch.native import with_collector_paused
+from poolwatch.host.native import with_collector_paused
 from poolwatch.watch import Watch, install
 
 LOOKS = 3

@@ -41,8 +41,8 @@ from poolwatch.model import (
     SiteTotals,
     Snapshot,
 )
+from poolwatch.report.spool import Spool
 from poolwatch.server.endpoints import Endpoints
-from poolwatch.spool import Spool
 
 INSTANCES = 5
 """Of each service."""

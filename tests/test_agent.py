@@ -24,7 +24,8 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from poolwatch import schema, text
+from poolwatch import text
+from poolwatch.report import schema
 from tests.launcher import WITHOUT_TEMPORARY_FILES, environment, kinds, poolwatch, script, start, until
 
 WORKER = """

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 import poolwatch
 from poolwatch.errors import ConfigError
-from poolwatch.spool import Spool
+from poolwatch.report.spool import Spool
 from tests.launcher import environment, script
 from tests.reports import lease, report
 

@@ -13,7 +13,6 @@ import psutil
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from poolwatch import schema
 from poolwatch.collecting import carried
 from poolwatch.collecting.keeper import Keeper
 from poolwatch.collecting.servers import servers
@@ -21,7 +20,8 @@ from poolwatch.evidence.server_side import ServerFacts
 from poolwatch.export.exposition import encode
 from poolwatch.export.prometheus import families
 from poolwatch.model import Json
-from poolwatch.spool import file_name
+from poolwatch.report import schema
+from poolwatch.report.spool import file_name
 from tests.reports import finding, lease, report
 
 SCALARS = (

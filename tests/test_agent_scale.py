@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 import poolwatch
-from poolwatch.spool import Spool
+from poolwatch.report.spool import Spool
 from tests.reports import lease, report
 from tests.servers import Server
 from tests.test_agent import agent

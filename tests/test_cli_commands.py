@@ -13,8 +13,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from poolwatch import schema
 from poolwatch.config import HOOKS
+from poolwatch.report import schema
 from tests.launcher import HOLD, LEAK, WITHOUT_TEMPORARY_FILES, environment, poolwatch, reported, script, start
 from tests.reports import finding, report
 

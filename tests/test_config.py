@@ -6,8 +6,8 @@ import certifi
 import pytest
 
 from poolwatch.config import ENV_PREFIX, RULES, Config, from_environment, to_environment
+from poolwatch.config.values import Secret
 from poolwatch.errors import ConfigError
-from poolwatch.values import Secret
 
 CA = certifi.where()
 

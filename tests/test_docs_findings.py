@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from poolwatch import cli
+from poolwatch.book import _RETURNABLE
 from poolwatch.config import RULES
 from poolwatch.detectors.hints import HINTS
-from poolwatch.findings import _RETURNABLE
 from poolwatch.kinds import CATALOGUE, PREAMBLE, Kind
 from poolwatch.model import KINDS
 from poolwatch.model.leases import IncidentKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from poolwatch.findings import Findings
+from poolwatch.book import Findings
 from poolwatch.model import Finding, Grade, Site
 
 LINE = Site("shop.py", 41, "sell")

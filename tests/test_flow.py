@@ -25,7 +25,7 @@ from uvicorn.config import Config
 
 import poolwatch
 from poolwatch.hooks import asgi, wsgi
-from poolwatch.schema import report_schema
+from poolwatch.report.schema import report_schema
 from poolwatch.senses import flow
 from poolwatch.text.render import render
 from tests.launcher import until

@@ -17,12 +17,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 import poolwatch
-from poolwatch import speech
-from poolwatch.guard import Guard
 from poolwatch.hooks import asgi, celery, executors, flask, gevent, opentelemetry, threads, web, wsgi
 from poolwatch.hooks.gql import lines, moments
 from poolwatch.hooks.sqlalchemy import engines, loans, pools, rollbacks, sessions, statements, waits
 from poolwatch.hooks.table import TABLE
+from poolwatch.host import speech
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses import flow
 from tests import hooked
@@ -219,7 +219,7 @@ def test_broken_detector_does_not_stop_the_watcher(
     """What fails in a look of the watcher's thread is counted under its name, and it goes on looking."""
     watch.uninstall()
     watch = poolwatch.install(interval=0.01)
-    monkeypatch.setattr("poolwatch.looks.detect", broken)
+    monkeypatch.setattr("poolwatch.watcher.looks.detect", broken)
     deadline = 200
     while watch.snapshot().process.hook_errors.get("watcher", 0) < 3 and deadline:
         deadline -= 1

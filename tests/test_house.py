@@ -59,6 +59,13 @@ def test_modules_are_short() -> None:
     assert {name: size for name, size in sizes.items() if size > LONGEST} == {}
 
 
+def test_readme_names_every_folder() -> None:
+    """The map in README.md has a place for each folder of the package."""
+    table = re.findall(r"^\| [a-z ]+ \| (`.+`) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", " ".join(table)))
+    assert named == {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+
+
 def test_changelog_has_unreleased_changes() -> None:
     """The changelog starts with what is not released yet."""
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

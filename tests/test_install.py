@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import create_engine
+from sqlalchemy.pool import QueuePool
 
 import poolwatch
 from poolwatch import PoolwatchError
@@ -35,6 +36,20 @@ def test_refused_install_leaves_nothing(where: str) -> None:
     held = create_engine("sqlite://").connect()
     assert sum(pool.used for pool in watch.snapshot().pools) == 1
     held.close()
+
+
+def test_what_watches_here_is_asked_without_the_watch() -> None:
+    """Snapshot, findings and uninstall are functions too: who runs under ``poolwatch run`` has no Watch at hand."""
+    for ask in (poolwatch.snapshot, poolwatch.findings):
+        with pytest.raises(PoolwatchError, match=r"poolwatch\.install\(\)"):
+            ask()
+    poolwatch.uninstall()
+    poolwatch.install(interval=60)
+    create_engine("sqlite://", poolclass=QueuePool).connect()
+    assert [finding.kind for finding in poolwatch.findings()] == ["leak.collected"]
+    assert sum(pool.checkouts_total for pool in poolwatch.snapshot().pools) == 1
+    poolwatch.uninstall()
+    assert poolwatch.installed() is None
 
 
 def test_uninstall_from_an_emptied_registry() -> None:

@@ -13,13 +13,11 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from poolwatch import schema
 from poolwatch.collecting import sums
 from poolwatch.export.exposition import encode, encode_openmetrics
 from poolwatch.export.names import NAMES
 from poolwatch.export.numbers import SiteChoice
 from poolwatch.export.prometheus import Collector, families
-from poolwatch.merge import merge
 from poolwatch.model import (
     Finding,
     FindingTotal,
@@ -33,6 +31,8 @@ from poolwatch.model import (
     SiteTotals,
     Snapshot,
 )
+from poolwatch.report import schema
+from poolwatch.report.merge import merge
 
 INFINITY = float("inf")
 TIMES = Histogram(((0.01, 1), (0.1, 2), (INFINITY, 3)), 1.5, 3)

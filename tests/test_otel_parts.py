@@ -22,12 +22,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from sqlalchemy import Engine, create_engine
 
 import poolwatch
-from poolwatch import speech
 from poolwatch.export.exposition import wants_openmetrics
 from poolwatch.export.numbers import Buckets
 from poolwatch.export.otel.metrics import Recorded
 from poolwatch.export.otel.representatives import representatives
 from poolwatch.hooks import opentelemetry as hook
+from poolwatch.host import speech
 from poolwatch.ledger.leases import NOTHING_MORE
 from poolwatch.ledger.records import BOUNDS
 from poolwatch.senses import flow

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from poolwatch import redact as module
-from poolwatch.redact import MOST, redact
+from poolwatch.ledger import redact as module
+from poolwatch.ledger.redact import MOST, redact
 
 SECRET = "geheim"
 NASTY = st.text("'\"`\\$#-/*[](){}<>!;:=.,%@&qQnNeErRxM1 \n\rü", max_size=6)

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import poolwatch
-from poolwatch import speech
+from poolwatch.host import speech
 from tests.servers import Server
 
 KEPT: list[Any] = []

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from poolwatch import native
 from poolwatch.errors import ConfigError
+from poolwatch.host import native
+from poolwatch.host.native import with_collector_paused
 from poolwatch.model import Json
-from poolwatch.native import with_collector_paused
 from poolwatch.server import Server, listener, serve
 from tests.test_metrics import report
 

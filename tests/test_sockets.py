@@ -30,7 +30,7 @@ import poolwatch
 from poolwatch.config import Config
 from poolwatch.detectors.sockets import orphan
 from poolwatch.evidence.sockets import Sockets
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
 from tests.launcher import environment, kinds, reported, script, until
 from tests.launcher import poolwatch as command
 from tests.servers import Server

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import poolwatch
-from poolwatch import native, speech
+from poolwatch.host import native, speech
 from tests.launcher import environment, kinds, reported, script, until
 
 WATCH = {"interval": 60}

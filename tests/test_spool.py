@@ -13,9 +13,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from poolwatch import merge, schema, spool
 from poolwatch.collecting import ended, living
 from poolwatch.model import added
+from poolwatch.report import merge, schema, spool
 from tests.reports import SITE, finding, lease, report
 
 

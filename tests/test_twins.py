@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine
 
 import poolwatch
-from poolwatch import merge
 from poolwatch.alert.alert import Alert, Origin
 from poolwatch.alert.alertmanager import posted
+from poolwatch.book import Findings
 from poolwatch.collecting import ended
-from poolwatch.findings import Findings
 from poolwatch.model import PoolState, plain
+from poolwatch.report import merge
 from tests.reports import SITE, finding, lease, report
 
 TWIN: dict[str, Any] = {"pool": "db#2", "twin_of": "db"}

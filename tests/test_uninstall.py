@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 from sqlalchemy.pool import Pool, QueuePool
 
 import poolwatch
-from poolwatch.native import let_collector_go_on, with_collector_paused
+from poolwatch.host.native import let_collector_go_on, with_collector_paused
 from tests import launcher
 from tests.launcher import kinds, reported, script
 
@@ -141,7 +141,7 @@ def test_nothing_is_left_where_sqlalchemy_comes_later(tmp_path: Path) -> None:
 import sys
 before = list(sys.meta_path)
 import poolwatch
-from poolwatch.native import let_collector_go_on, with_collector_paused
+from poolwatch.host.native import let_collector_go_on, with_collector_paused
 watch = poolwatch.install()
 assert "sqlalchemy" not in sys.modules
 assert sys.meta_path != before

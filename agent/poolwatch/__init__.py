@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from poolwatch.collecting.collector import SpoolCollector
     from poolwatch.config import Config
     from poolwatch.errors import ConfigError, CrossingError, LeakError, PoolwatchError
-    from poolwatch.expect import expect_no_leaks
     from poolwatch.fibers import fiber
     from poolwatch.model import Finding, Snapshot
     from poolwatch.senses.flow import scope
     from poolwatch.senses.route import connected_to, inherit, route
     from poolwatch.tags import strict, tag
-    from poolwatch.watch import Watch, install, installed
+    from poolwatch.testing.expect import expect_no_leaks
+    from poolwatch.watch import Watch, findings, install, installed, snapshot, uninstall
 
 __version__ = "0.1.0"
 pytest_plugins = ("poolwatch.pytest_plugin",)
@@ -36,25 +36,28 @@ __all__ = [
     "connected_to",
     "expect_no_leaks",
     "fiber",
+    "findings",
     "inherit",
     "install",
     "installed",
     "route",
     "scope",
+    "snapshot",
     "strict",
     "tag",
+    "uninstall",
 ]
 _HOMES = {
     "collecting.collector": ("SpoolCollector",),
     "config": ("Config",),
     "errors": ("ConfigError", "CrossingError", "LeakError", "PoolwatchError"),
-    "expect": ("expect_no_leaks",),
     "fibers": ("fiber",),
     "model": ("Finding", "Snapshot"),
     "senses.flow": ("scope",),
     "senses.route": ("connected_to", "inherit", "route"),
     "tags": ("strict", "tag"),
-    "watch": ("Watch", "install", "installed"),
+    "testing.expect": ("expect_no_leaks",),
+    "watch": ("Watch", "findings", "install", "installed", "snapshot", "uninstall"),
 }
 
 

@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if int(pytest.__version__.partition(".")[0]) < _OLDEST:
         raise pytest.UsageError(f"poolwatch needs pytest {_OLDEST} or newer; this is {pytest.__version__}")
-    from poolwatch import judge
+    from poolwatch.testing import judge
 
     judge.begin(config)
 

@@ -12,11 +12,11 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
+from poolwatch.host.native import sleep, start_own_thread
+from poolwatch.host.speech import Log
 from poolwatch.ledger import Lease, Ledger
-from poolwatch.native import sleep, start_own_thread
 from poolwatch.senses.actor import Actor, Loop
 from poolwatch.senses.whereabouts import is_worker
-from poolwatch.speech import Log
 
 log = Log("poolwatch.remedies")
 

@@ -6,23 +6,24 @@ import gc
 import os
 import sys
 from functools import partial
-from importlib import metadata
 from time import time
 from typing import Any
 
-from poolwatch import __version__, ends, model, native, speech
+from poolwatch import __version__, model
 from poolwatch.alert.own import own_alerts
 from poolwatch.config import Config
+from poolwatch.errors import PoolwatchError
 from poolwatch.evidence import scopes
 from poolwatch.export.otel.telemetry import Telemetry
-from poolwatch.guard import Guard
 from poolwatch.hooks import table
 from poolwatch.hooks.imports import when_imported
+from poolwatch.host import ends, native, speech
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Lease, Ledger
-from poolwatch.libraries import DISTRIBUTIONS
+from poolwatch.libraries import versions
+from poolwatch.report.spool import DIRECTORY_VARIABLE, Spool
 from poolwatch.senses import greenlets, route
 from poolwatch.senses.marks import Marks
-from poolwatch.spool import DIRECTORY_VARIABLE, Spool
 from poolwatch.watcher import Watcher
 
 _installed: Watch | None = None
@@ -156,7 +157,7 @@ class Watch:
 
     def _describe(self) -> model.Process:
         if not self._versions:
-            self._versions = _versions()
+            self._versions = {"python": sys.version.split()[0], "poolwatch": __version__, **versions()}
         return model.Process(
             pid=os.getpid(),
             ppid=os.getppid(),
@@ -262,17 +263,23 @@ def installed() -> Watch | None:
     return _installed
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0], "poolwatch": __version__}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = _version(metadata.distribution(name))
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def uninstall() -> None:
+    """Take everything out again, if poolwatch watches this process."""
+    if _installed is not None:
+        _installed.uninstall()
 
 
-def _version(package: metadata.Distribution) -> str:
-    """Read one line: ``package.version`` parses all the metadata, a README among them, 12 ms for a dozen packages."""
-    _, found, rest = (package.read_text("METADATA") or "").partition("\nVersion: ")
-    return rest.partition("\n")[0].strip() if found else package.version
+def snapshot() -> model.Snapshot:
+    """Give what is known now, as ``Watch.snapshot`` does; raises PoolwatchError where nothing is installed."""
+    return _watching().snapshot()
+
+
+def findings() -> tuple[model.Finding, ...]:
+    """Give all findings so far, as ``Watch.findings`` does; raises PoolwatchError where nothing is installed."""
+    return _watching().findings()
+
+
+def _watching() -> Watch:
+    if _installed is None:
+        raise PoolwatchError("poolwatch does not watch this process: call poolwatch.install() first")
+    return _installed

@@ -12,10 +12,10 @@ from poolwatch.alert.alert import Alert, Origin
 from poolwatch.alert.book import Book
 from poolwatch.alert.silence import Silence
 from poolwatch.alert.sinks import senders
+from poolwatch.book import Change
 from poolwatch.config import Config
-from poolwatch.findings import Change
+from poolwatch.host.native import allocate_lock
 from poolwatch.model import Finding, Json, plain
-from poolwatch.native import allocate_lock
 
 LAST_CHANCE = 2.0
 """Seconds at the end in which what waits is still sent."""

@@ -8,8 +8,8 @@ from time import time
 
 from poolwatch.alert.alert import Alert, iso
 from poolwatch.alert.post import Post
-from poolwatch.merge import finding_key
 from poolwatch.model import Json
+from poolwatch.report.merge import finding_key
 
 NAME = "PoolwatchFinding"
 """The alertname of all; routes and inhibitions tell them apart by ``kind`` and ``severity``."""

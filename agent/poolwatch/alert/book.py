@@ -12,8 +12,8 @@ from typing import Any
 
 from poolwatch.alert.alert import Alert, Origin, State
 from poolwatch.config import Config
-from poolwatch.merge import finding_key
 from poolwatch.model import GRADES, Json, grade_at_least
+from poolwatch.report.merge import finding_key
 
 MOST = 1000
 """Faults kept; what is beyond is dropped and counted."""

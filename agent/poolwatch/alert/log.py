@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
-from poolwatch.findings import Change
+from poolwatch.book import Change
+from poolwatch.host.speech import Log, say
 from poolwatch.model import Finding
 from poolwatch.senses import flow
-from poolwatch.speech import Log, say
 
 log = Log("poolwatch.findings")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from poolwatch.alert.alert import Alert
-from poolwatch.native import allocate_lock
+from poolwatch.host.native import allocate_lock
 
 MOST = 1000
 """Alerts kept for a sink that does not take them; the oldest beyond are dropped and counted."""

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from poolwatch.book import Change
 from poolwatch.config import Config
-from poolwatch.findings import Change
 from poolwatch.model import Finding
-from poolwatch.spool import DIRECTORY_VARIABLE
+from poolwatch.report.spool import DIRECTORY_VARIABLE
 
 if TYPE_CHECKING:
     from poolwatch.alert.alerting import Alerting

@@ -15,8 +15,8 @@ from time import monotonic
 from poolwatch.alert.alert import Alert
 from poolwatch.alert.outbox import Outbox
 from poolwatch.alert.sink import Failure, Sink
-from poolwatch.native import Alarm, allocate_lock, get_native_id, start_own_thread, wait_for_end_of
-from poolwatch.speech import Log
+from poolwatch.host.native import Alarm, allocate_lock, get_native_id, start_own_thread, wait_for_end_of
+from poolwatch.host.speech import Log
 
 log = Log("poolwatch.alert")
 

@@ -11,7 +11,7 @@ from poolwatch.alert.post import Post
 from poolwatch.alert.sender import Sender
 from poolwatch.alert.webhook import Webhook, format_for
 from poolwatch.config import Config
-from poolwatch.values import Secret, headers, urls
+from poolwatch.config.values import Secret, headers, urls
 
 
 def senders(config: Config) -> Iterator[Sender]:

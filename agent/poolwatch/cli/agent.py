@@ -14,7 +14,7 @@ from poolwatch import text
 from poolwatch.cli import alerts, options, servers, tokens
 from poolwatch.cli.sources import PREFIX, is_ours, temporary
 from poolwatch.errors import ConfigError, PoolwatchError
-from poolwatch.spool import DIRECTORY_VARIABLE
+from poolwatch.report.spool import DIRECTORY_VARIABLE
 
 if TYPE_CHECKING:
     import ssl

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from poolwatch import __version__, config, spool
+from poolwatch import __version__, config
 from poolwatch.cli import environment
 from poolwatch.cli.sources import temporary
 from poolwatch.config import Config
@@ -22,6 +22,7 @@ from poolwatch.errors import PoolwatchError
 from poolwatch.hooks.table import TABLE
 from poolwatch.libraries import DISTRIBUTIONS
 from poolwatch.model import Json
+from poolwatch.report import spool
 from poolwatch.text import clean
 
 HELP = "say what is hooked here, in which version, and what is not and why"

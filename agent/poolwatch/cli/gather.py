@@ -6,10 +6,10 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from poolwatch import merge, spool
 from poolwatch.collecting.ended import with_ended
 from poolwatch.collecting.living import alive
 from poolwatch.model import Json, grade_at_least
+from poolwatch.report import merge, spool
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from poolwatch import spool, text
+from poolwatch import text
 from poolwatch.cli import options
 from poolwatch.errors import PoolwatchError, ReportError
+from poolwatch.report import spool
 
 HELP = "show a saved JSON report"
 

@@ -20,7 +20,7 @@ from poolwatch.config import Config
 from poolwatch.errors import ConfigError, PoolwatchError
 from poolwatch.export.otel import asked
 from poolwatch.model import GRADES, Json
-from poolwatch.spool import DIRECTORY_VARIABLE
+from poolwatch.report.spool import DIRECTORY_VARIABLE
 
 HELP = "run a command with poolwatch in all its Python processes, and report at its end"
 EPILOG = """\

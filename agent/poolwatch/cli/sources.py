@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Callable
 from http import HTTPStatus
 
-from poolwatch import merge, spool
 from poolwatch.cli import tokens
 from poolwatch.collecting.living import alive
 from poolwatch.errors import PoolwatchError, ReportError
 from poolwatch.model import Json
+from poolwatch.report import merge, spool
 
 PREFIX = "poolwatch-"
 """Private folders of running commands begin so, below the folder for temporary files."""

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
+from poolwatch.book import Change
 from poolwatch.cli.beside import beside
 from poolwatch.config import Config
 from poolwatch.errors import PoolwatchError
 from poolwatch.export.otel import asked
 from poolwatch.export.otel.telemetry import wanted
-from poolwatch.findings import Change
-from poolwatch.merge import finding_key
 from poolwatch.model import Finding, Json, Site
+from poolwatch.report.merge import finding_key
 
 _INTERVAL = 0.5
 _LAST = 5.0

@@ -9,12 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from poolwatch import spool
 from poolwatch.alert.alerting import Alerting
 from poolwatch.alert.speaker import Speaker
 from poolwatch.config import Config
 from poolwatch.errors import ReportError
 from poolwatch.model import Json
+from poolwatch.report import spool
 
 FILE = "alerting.over"
 """What was told, so that a restart tells nobody the same again."""

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from poolwatch import __version__, spool
+from poolwatch import __version__
 from poolwatch.collecting import standing, sums
 from poolwatch.errors import ReportError
 from poolwatch.model import REPORT_VERSION, Json
+from poolwatch.report import spool
 
 FILE = "carried.over"
 MAX_SLOTS = 256

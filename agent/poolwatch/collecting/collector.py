@@ -7,7 +7,7 @@ import os
 from poolwatch.collecting.keeper import Keeper
 from poolwatch.errors import ConfigError
 from poolwatch.export.prometheus import Collector
-from poolwatch.spool import DIRECTORY_VARIABLE
+from poolwatch.report.spool import DIRECTORY_VARIABLE
 
 
 class SpoolCollector(Collector):

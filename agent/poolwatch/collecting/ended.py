@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from poolwatch.collecting.living import alive
 from poolwatch.detectors.hints import hint
-from poolwatch.merge import site_key
 from poolwatch.model import Finding, Json, plain
+from poolwatch.report.merge import site_key
 
 
 def with_ended(report: Json) -> Json:

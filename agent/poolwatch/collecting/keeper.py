@@ -10,16 +10,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from poolwatch import spool
 from poolwatch.collecting import capacity, carried, shared, stuck, sums
 from poolwatch.collecting.carried import Carried
 from poolwatch.collecting.ended import died
 from poolwatch.collecting.living import Living
 from poolwatch.collecting.servers import Server
 from poolwatch.errors import ReportError
-from poolwatch.merge import merge
+from poolwatch.host.native import pid_namespace
 from poolwatch.model import Json
-from poolwatch.native import pid_namespace
+from poolwatch.report import spool
+from poolwatch.report.merge import merge
 
 _NAME = re.compile(r"(\d{1,10})-(\d{1,18})\.json")
 _LOCK_FILE = "carried.lock"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 
-from poolwatch.merge import finding_key
 from poolwatch.model import Json
+from poolwatch.report.merge import finding_key
 
 _MOST = 100
 """Kept of those that are resolved, the latest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poolwatch.model import Json
-from poolwatch.spool import INTERVALS_BETWEEN_WRITES
+from poolwatch.report.spool import INTERVALS_BETWEEN_WRITES
 
 _LEAST = 10.0
 _WRITES = 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-from poolwatch.merge import merge, site_key
 from poolwatch.model import Json, added
 from poolwatch.model.histograms import summed, table
+from poolwatch.report.merge import merge, site_key
 
 MAX_ENTRIES = 1000
 """Pools, sites, totals and findings kept of the dead; totals beyond share an entry."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import poolwatch
-from poolwatch.merge import merge
 from poolwatch.model import Json
+from poolwatch.report.merge import merge
 
 
 @dataclass

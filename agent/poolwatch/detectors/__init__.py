@@ -1,7 +1,7 @@
 """Detectors: pure functions of a Snapshot, in a tuple. Each is a comparison; nothing here observes or waits.
 
 A detector takes ``(snapshot, config)`` and yields findings that hold at this look. Whether one is new, repeats or
-has gone is the book's affair (``poolwatch.findings``).
+has gone is the book's affair (``poolwatch.book``).
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from poolwatch.evidence import reach, wire
 from poolwatch.evidence.at_work import is_at_work
 from poolwatch.evidence.unseen import kept_out_of_sight
 from poolwatch.evidence.ways import Kept
+from poolwatch.host.native import get_ident
 from poolwatch.ledger import Lease
 from poolwatch.ledger.records import Site
-from poolwatch.native import get_ident
 from poolwatch.senses import driver, stack, whereabouts
 from poolwatch.senses.actor import Actor
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from poolwatch.evidence import roots
 from poolwatch.evidence.objects import Leaves, attributes_of, is_a, name_of
 from poolwatch.evidence.ways import Kept, Node, is_served, kept
-from poolwatch.native import sleep
+from poolwatch.host.native import sleep
 from poolwatch.senses import greenlets
 
 _SLICE = 500

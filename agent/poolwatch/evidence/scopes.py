@@ -15,10 +15,10 @@ from poolwatch.errors import LeakError
 from poolwatch.evidence import liveness, reach, roots
 from poolwatch.evidence.objects import is_a
 from poolwatch.evidence.ways import Node
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
+from poolwatch.host.native import get_ident, sleep
 from poolwatch.ledger import Lease, Ledger, crossing
 from poolwatch.ledger.explain import taken
-from poolwatch.native import get_ident, sleep
 from poolwatch.remedies import may_give_back
 from poolwatch.senses import flow, marks, stack
 from poolwatch.senses.actor import current

@@ -16,7 +16,7 @@ from time import thread_time
 from typing import Any
 
 from poolwatch.config import Config
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Conn, Ledger, Pool
 from poolwatch.ledger.detached import handed_on
 from poolwatch.model import SuspectSocket

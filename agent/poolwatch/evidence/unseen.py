@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 from poolwatch.evidence.objects import is_a
-from poolwatch.native import sleep
+from poolwatch.host.native import sleep
 
 _STEPS = 12
 _MOST = 1000

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import signals
 
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses import flow
 from poolwatch.senses.flow import Entry, Scope

@@ -8,8 +8,8 @@ from __future__ import annotations
 from concurrent.futures.thread import _WorkItem
 from typing import Any
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses import flow, route
 from poolwatch.senses.actor import current

@@ -8,9 +8,9 @@ from typing import Any
 from flask.app import Flask
 from flask.globals import request
 
-from poolwatch.guard import Guard
 from poolwatch.hooks import web, wsgi
 from poolwatch.hooks.patch import patch
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 
 _HOOK = "flask"

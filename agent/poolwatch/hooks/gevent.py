@@ -7,7 +7,7 @@ from typing import Any
 
 from gevent.greenlet import Greenlet
 
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses import flow, greenlets, route
 

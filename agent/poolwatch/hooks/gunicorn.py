@@ -6,9 +6,9 @@ from typing import Any
 
 from gunicorn.workers.base import Worker
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.wsgi import ScopeMiddleware
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 
 _WSGI_WORKERS = {f"gunicorn.workers.{name}" for name in ("sync", "gthread", "base_async", "ggevent", "geventlet")}

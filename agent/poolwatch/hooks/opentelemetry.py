@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, SpanContext, TraceFlags, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Lease, Ledger
 from poolwatch.ledger.leases import NOTHING_BUT_TOLD, NOTHING_MORE
 from poolwatch.senses import flow

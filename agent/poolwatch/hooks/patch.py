@@ -8,7 +8,7 @@ import inspect
 import sys
 from typing import Any
 
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
 
 
 def patch(guard: Guard, hook: str, owner: Any, name: str, replacement: Any) -> Any:

@@ -8,9 +8,9 @@ from asyncio import _get_running_loop
 from time import monotonic
 from typing import Any
 
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
+from poolwatch.host.native import get_ident
 from poolwatch.ledger import Conn, Lease, Ledger, Pool, Wait, pools
-from poolwatch.native import get_ident
 from poolwatch.senses import marks, sockets
 from poolwatch.senses.actor import Loop, current_loop
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from poolwatch.guard import Guard
 from poolwatch.hooks import asgi
 from poolwatch.hooks.patch import patch
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 
 

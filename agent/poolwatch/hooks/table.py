@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from poolwatch.guard import Guard
 from poolwatch.hooks import imports, web
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 
 TABLE: tuple[tuple[str, str, str], ...] = (

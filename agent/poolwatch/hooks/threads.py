@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses import flow, route
 from poolwatch.senses.behind import STARTED_AT, beginnings, starter

@@ -6,9 +6,9 @@ from typing import Any
 
 from uvicorn.config import Config
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.asgi import ScopeMiddleware
 from poolwatch.hooks.patch import patch
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 
 

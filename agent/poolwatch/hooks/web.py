@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from poolwatch.guard import Guard, is_hosts
+from poolwatch.host.guard import Guard, is_hosts
 from poolwatch.senses import flow
 from poolwatch.senses.flow import Scope
 

@@ -14,10 +14,10 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
+from poolwatch.host.native import get_ident
 from poolwatch.ledger.leases import Lease
 from poolwatch.ledger.ledger import Ledger
-from poolwatch.native import get_ident
 from poolwatch.senses import driver
 
 Instant = tuple[int, int, int]

@@ -10,11 +10,11 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
+from poolwatch.host.native import get_ident
 from poolwatch.ledger import crossing
 from poolwatch.ledger.leases import NOTHING_MORE, Lease
 from poolwatch.ledger.pools import QUEUE, Pools
 from poolwatch.ledger.records import BOUNDS, NOTHING_YET, Conn, Event, Pool, Site, Sums, Wait
-from poolwatch.native import get_ident
 from poolwatch.senses import flow
 from poolwatch.senses.actor import current, current_loop
 from poolwatch.senses.flow import current_strand, own_strand

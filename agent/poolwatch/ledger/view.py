@@ -11,8 +11,8 @@ from poolwatch.ledger.census import NOTHING, Census, Stock
 from poolwatch.ledger.leases import Lease
 from poolwatch.ledger.ledger import Ledger
 from poolwatch.ledger.records import NOWHERE, Event, Pool, Site, Sums, Wait
+from poolwatch.ledger.redact import redact
 from poolwatch.ledger.totals import PoolSums, Sites, plus
-from poolwatch.redact import redact
 from poolwatch.senses import stack
 from poolwatch.senses.actor import Actor
 from poolwatch.senses.flow import Scope, Trace, traceparent

@@ -19,6 +19,7 @@ from poolwatch.model.findings import (
     fault,
     grade_at_least,
 )
+from poolwatch.model.jsonable import Json, plain
 from poolwatch.model.leases import Frame, Incident, Lease, Owner, OwnerKind, Site, Waiter
 from poolwatch.model.numbers import (
     Exemplar,
@@ -32,7 +33,6 @@ from poolwatch.model.numbers import (
     added,
 )
 from poolwatch.model.sockets import PoolSocket, SuspectSocket
-from poolwatch.plain import Json, plain
 
 __all__ = [
     "GRADES",

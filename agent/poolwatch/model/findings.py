@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+from poolwatch.model.jsonable import Json, plain
 from poolwatch.model.leases import Frame, Incident, Lease, Owner, Site, Waiter
 from poolwatch.model.numbers import PoolState, Process, ScopeTotals, SiteTotals
 from poolwatch.model.sockets import SuspectSocket
-from poolwatch.plain import Json, plain
 
 Grade = Literal["proved", "probable", "suspected"]
 State = Literal["open", "resolved"]

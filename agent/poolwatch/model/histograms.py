@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from poolwatch.plain import Json
+from poolwatch.model.jsonable import Json
 
 Table = tuple[list[float], list[int]]
 """Upper bounds, and the counts below each, with a zero first for what lies below the first bound."""

@@ -17,8 +17,8 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
+from poolwatch.host.native import get_ident, own_threads, thread_local
 from poolwatch.model import OwnerKind
-from poolwatch.native import get_ident, own_threads, thread_local
 from poolwatch.senses import greenlets
 
 _serial = count(1).__next__

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
-from poolwatch.native import original
+from poolwatch.host.native import original
 
 
 class Socket:

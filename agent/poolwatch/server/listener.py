@@ -14,7 +14,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from poolwatch.native import Alarm, original, sleep, start_new_thread, with_collector_paused
+from poolwatch.host.native import Alarm, original, sleep, start_new_thread, with_collector_paused
 
 if TYPE_CHECKING:  # a host that is monkey-patched later wants to be the first who imports it
     from ssl import SSLContext

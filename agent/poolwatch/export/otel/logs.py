@@ -12,9 +12,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from poolwatch import __version__
+from poolwatch.book import Change
 from poolwatch.export.otel.attributes import of_finding
 from poolwatch.export.otel.providers import SCOPE
-from poolwatch.findings import Change
 from poolwatch.model import Finding
 
 LOGGER = "poolwatch.findings"

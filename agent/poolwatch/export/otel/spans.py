@@ -22,9 +22,9 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from poolwatch import __version__
+from poolwatch.book import Change
 from poolwatch.export.otel.attributes import Attributes, of_finding, of_owner, of_place
 from poolwatch.export.otel.providers import SCOPE
-from poolwatch.findings import Change
 from poolwatch.ledger import Lease, Pool, Wait
 from poolwatch.model import Finding
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from poolwatch.courier import Courier
+from poolwatch.book import Change
 from poolwatch.export.otel.asked import SIGNALS
 from poolwatch.export.otel.providers import of_program
-from poolwatch.findings import Change
-from poolwatch.guard import Guard
+from poolwatch.host.courier import Courier
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Lease, Wait
 from poolwatch.model import Json
 from poolwatch.senses.flow import is_sampled

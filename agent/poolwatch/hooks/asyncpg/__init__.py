@@ -10,9 +10,9 @@ import os
 
 import asyncpg
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.asyncpg import leases, statements
 from poolwatch.hooks.register import Register
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses.stack import treat_as_inside
 

@@ -23,9 +23,9 @@ from typing import Any
 import gql
 from gql.client import Client, ReconnectingAsyncClientSession
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.gql import lines, pools, transports
 from poolwatch.hooks.patch import patch
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses.stack import treat_as_inside
 

@@ -14,10 +14,10 @@ from typing import Any
 from gql.transport.async_transport import AsyncTransport
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard
 from poolwatch.hooks.gql import meetings
 from poolwatch.hooks.gql.pools import home_of
 from poolwatch.hooks.gql.record import Line, is_open
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Lease, Ledger
 from poolwatch.senses.actor import Actor, current, current_loop
 

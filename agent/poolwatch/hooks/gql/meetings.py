@@ -7,9 +7,9 @@ from typing import Any
 
 from poolwatch.errors import CrossingError
 from poolwatch.hooks.gql.record import Line, Use, lets_finish
+from poolwatch.host.native import get_ident
 from poolwatch.ledger import Event, Lease, Ledger, crossing
 from poolwatch.ledger.explain import explain
-from poolwatch.native import get_ident
 from poolwatch.senses import whereabouts
 from poolwatch.senses.actor import Actor, current, current_loop
 

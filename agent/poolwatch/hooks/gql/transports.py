@@ -9,9 +9,9 @@ from gql.transport.async_transport import AsyncTransport
 from gql.transport.local_schema import LocalSchemaTransport
 from gql.transport.transport import Transport
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.gql import lines, moments
 from poolwatch.hooks.patch import patch
+from poolwatch.host.guard import Guard
 
 _ABSTRACT = (Transport, AsyncTransport)
 _MOMENTS: dict[str, type[moments.Moment]] = {

@@ -16,9 +16,9 @@ import os
 import psycopg
 import psycopg_pool
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.psycopg_pool import leases, places, pools, remedies, statements
 from poolwatch.hooks.register import Register
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses.stack import treat_as_inside
 

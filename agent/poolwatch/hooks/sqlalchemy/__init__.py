@@ -13,8 +13,8 @@ import sqlalchemy
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import QueuePool
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.sqlalchemy import engines, loans, pools, rollbacks, statements, waits
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses.stack import treat_as_inside
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy.engine import URL, Dialect, Engine
 from sqlalchemy.pool import AssertionPool, NullPool, QueuePool, SingletonThreadPool, StaticPool
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.statements import wrap_dialect
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger, Pool
 from poolwatch.ledger.pools import Home
 from poolwatch.senses import marks

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard, is_hosts
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.pools import drop, unseen
 from poolwatch.hooks.sqlalchemy.remedies import drop_inherited
 from poolwatch.hooks.sqlalchemy.statements import conn_of
+from poolwatch.host.guard import Guard, is_hosts
 from poolwatch.ledger import Ledger, crossing
 
 _CHECKOUT = "sqlalchemy.checkout"

@@ -14,12 +14,12 @@ from sqlalchemy.pool import Pool as SQLAlchemyPool
 from sqlalchemy.pool.base import _ConnectionFairy, _ConnectionRecord
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.closing import report_foreign
 from poolwatch.hooks.sqlalchemy.engines import home_of
 from poolwatch.hooks.sqlalchemy.remedies import give_back
 from poolwatch.hooks.sqlalchemy.statements import conn_of
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Conn, Ledger, detached
 from poolwatch.ledger.connecting import Connecting
 from poolwatch.senses import sockets

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy.engine import RootTransaction
 
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.statements import settle
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 
 _HOOK = "sqlalchemy.rollback"

@@ -13,12 +13,12 @@ from typing import Any
 from sqlalchemy.orm import Session, SessionTransaction
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy import transactions
 from poolwatch.hooks.sqlalchemy.engines import home_of
 from poolwatch.hooks.sqlalchemy.reads import SELECTS
 from poolwatch.hooks.sqlalchemy.statements import lease_of
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger, Pool, crossing
 from poolwatch.senses.actor import Actor, current
 

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.engine.default import DefaultDialect
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard, is_hosts
 from poolwatch.hooks.patch import patch
+from poolwatch.host.guard import Guard, is_hosts
 from poolwatch.ledger import Conn, Lease, Ledger
 from poolwatch.senses.actor import current
 

@@ -16,9 +16,9 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.util.queue import Queue
 
 from poolwatch.errors import CrossingError
-from poolwatch.guard import Guard
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.sqlalchemy.engines import home_of
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger, Wait
 
 _HOOK = "sqlalchemy.wait"

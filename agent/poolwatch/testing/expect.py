@@ -13,9 +13,9 @@ from typing import Any
 
 from poolwatch.errors import ConfigError, LeakError
 from poolwatch.evidence import reach
+from poolwatch.host.native import get_ident
 from poolwatch.ledger import Lease
 from poolwatch.model import GRADES, Finding, Grade, grade_at_least
-from poolwatch.native import get_ident
 from poolwatch.senses import flow
 from poolwatch.senses.flow import Scope
 from poolwatch.senses.stack import site

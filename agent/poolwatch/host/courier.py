@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-from poolwatch.native import (
+from poolwatch.host.native import (
     Alarm,
     allocate_lock,
     get_ident,

@@ -7,19 +7,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic, time
 
-from poolwatch import model, speech
+from poolwatch import model
+from poolwatch.book import Change, Findings
 from poolwatch.config import Config
 from poolwatch.detectors import detect
 from poolwatch.evidence import gather
 from poolwatch.evidence.sockets import Sockets
-from poolwatch.findings import Change, Findings
-from poolwatch.guard import Guard
+from poolwatch.host import speech
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Lease, Ledger, crossing, view
 from poolwatch.ledger.census import Census
 from poolwatch.ledger.totals import News, Totals, long_held, taken
 from poolwatch.remedies import Reclaimer
-from poolwatch.spool import INTERVALS_BETWEEN_WRITES, MAX_LEASES, Spool
-from poolwatch.suspects import Suspects
+from poolwatch.report.spool import INTERVALS_BETWEEN_WRITES, MAX_LEASES, Spool
+from poolwatch.watcher.suspects import Suspects
 
 _SETTLED = 0.05
 """A lease this old (seconds) is past the checkout listeners, which may have refused an inherited connection."""

@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from poolwatch.errors import HIDDEN, ConfigError
-from poolwatch.model import GRADES, KINDS
-from poolwatch.values import (
+from poolwatch.config.values import (
     Secret,
     address,
     certificates,
@@ -28,6 +26,8 @@ from poolwatch.values import (
     urls,
     whole,
 )
+from poolwatch.errors import HIDDEN, ConfigError
+from poolwatch.model import GRADES, KINDS
 
 HOOKS = (
     "sqlalchemy", "psycopg_pool", "asyncpg", "gql", "starlette", "uvicorn", "flask", "gunicorn", "celery", "executors",

@@ -9,13 +9,10 @@ from time import monotonic, thread_time
 
 from poolwatch import model
 from poolwatch.alert import log
+from poolwatch.book import Change
 from poolwatch.config import Config
-from poolwatch.findings import Change
-from poolwatch.guard import Guard
-from poolwatch.ledger import Ledger
-from poolwatch.ledger.totals import News
-from poolwatch.looks import Looks
-from poolwatch.native import (
+from poolwatch.host.guard import Guard
+from poolwatch.host.native import (
     Alarm,
     allocate_lock,
     get_ident,
@@ -27,7 +24,10 @@ from poolwatch.native import (
     wait_for_end_of,
     with_collector_paused,
 )
-from poolwatch.spool import Spool
+from poolwatch.ledger import Ledger
+from poolwatch.ledger.totals import News
+from poolwatch.report.spool import Spool
+from poolwatch.watcher.looks import Looks
 
 Follower = Callable[[list[Change], News], None]
 """Is told after a look what changed and what happened since the look before."""

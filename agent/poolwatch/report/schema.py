@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -27,8 +27,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
 @functools.cache
 def report_schema() -> dict[str, Any]:
     """Load the JSON Schema of the report."""
-    with open(os.path.join(os.path.dirname(__file__), "report.schema.json"), encoding="utf-8") as file:
-        schema: dict[str, Any] = json.load(file)
+    text = files("poolwatch").joinpath("report.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
     return schema
 
 

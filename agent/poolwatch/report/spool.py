@@ -10,9 +10,9 @@ import json
 import os
 import stat
 
-from poolwatch import schema
 from poolwatch.errors import ReportError
 from poolwatch.model import REPORT_VERSION, Json
+from poolwatch.report import schema
 
 DIRECTORY_VARIABLE = "POOLWATCH_DIR"
 MAX_BYTES = 32 * 1024 * 1024

@@ -15,8 +15,8 @@ from contextlib import suppress
 from functools import partial
 from types import FrameType
 
-from poolwatch.courier import Courier
-from poolwatch.native import with_collector_paused
+from poolwatch.host.courier import Courier
+from poolwatch.host.native import with_collector_paused
 
 PATIENCE = 1.0
 """Seconds that a fork, or the end of the process, waits for the host's handlers."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from poolwatch import model
 from poolwatch.config import Config
 from poolwatch.evidence import gather
-from poolwatch.guard import Guard
+from poolwatch.host.guard import Guard
 from poolwatch.ledger import Lease, Ledger, view
 from poolwatch.ledger.totals import News
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import NamedTuple
 
+from poolwatch.host.speech import Log
 from poolwatch.libraries import POOL_LIBRARIES
-from poolwatch.speech import Log
 
 log = Log("poolwatch")
 
 Undo = Callable[[], None]
-_OUR_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _CO_OPTIMIZED, _CO_VARARGS = 1, 4
 _MOST_FAILURES = 100_000
 """Noted between two looks; a hook fails until the next look takes it out."""

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from _pytest import runner
 
-from poolwatch.expect import SETTLE, Trial
 from poolwatch.model import GRADES, Finding, Grade
+from poolwatch.testing.expect import SETTLE, Trial
 from poolwatch.watch import Watch, install, installed
 
 _WORST = 10
