@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 
 import poolwatch
 from poolwatch.export.exposition import encode
@@ -202,3 +203,24 @@ def test_statements_and_times(watch: poolwatch.Watch, engine: Engine) -> None:
         assert state(watch).use_seconds.count == 0
     assert state(watch).use_seconds.count == 1
     assert 0 < state(watch).use_seconds.sum < 5
+
+
+def test_collected_beside_an_older_handle(watch: poolwatch.Watch, engine: Engine) -> None:
+    """A handle that a listener refused is cleaned up with the one that was lent after it, and returns that one."""
+
+    def refuse(*_: object) -> None:
+        raise ValueError
+
+    engine.connect().close()
+    gc.disable()
+    event.listen(engine, "checkout", refuse)
+    with suppress(ValueError):  # the error holds the handle in a cycle of garbage
+        engine.connect()
+    event.remove(engine, "checkout", refuse)
+    connection = engine.connect()
+    connection.execute(text("SELECT 1"))
+    del connection
+    gc.enable()
+    gc.collect()
+    assert [(found.kind, found.grade, found.count) for found in watch.findings()] == [("leak.collected", "proved", 1)]
+    assert state(watch).used == 0

@@ -27,7 +27,7 @@ Refiller = Callable[[Lease], bool]
 """Closers return what is to be awaited on the pool's own loop, or None where all is done."""
 
 
-def _handle_gone(lease: Lease) -> None:
+def handle_gone(lease: Lease) -> None:
     """Mark what was collected; runs in a finalizer, so it takes no lock and calls nothing of the application's."""
     if not lease.returned:
         lease.own().collected = monotonic()
@@ -77,7 +77,7 @@ class Ledger(Pools):
 
         ``depth`` says how many of the caller's frames are known to be the library's own.
         """
-        lease = Lease(handle, _handle_gone)
+        lease = Lease(handle, handle_gone)
         lease.conn = conn
         lease.owner = lease.user = me = current()
         strand = current_strand()

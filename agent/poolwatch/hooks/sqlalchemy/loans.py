@@ -12,7 +12,7 @@ from poolwatch.hooks.sqlalchemy.pools import drop, unseen
 from poolwatch.hooks.sqlalchemy.remedies import drop_inherited
 from poolwatch.hooks.sqlalchemy.statements import conn_of
 from poolwatch.host.guard import Guard, is_hosts
-from poolwatch.ledger import Ledger, crossing
+from poolwatch.ledger import Ledger, crossing, handle_gone
 
 _CHECKOUT = "sqlalchemy.checkout"
 _CHECKIN = "sqlalchemy.checkin"
@@ -70,8 +70,12 @@ def _checkin(original: Any) -> Any:
     def checkin(self: Any, _fairy_was_created: bool = True) -> None:
         try:
             conn = self._poolwatch
-            if conn.lease is not None:
-                _ledger.give_back(conn, conn.lease)
+            lease = conn.lease
+            if lease is not None:
+                # an older handle of this record, collected together with this lease's, is cleaned up first
+                if lease() is None and not lease.collected:
+                    handle_gone(lease)
+                _ledger.give_back(conn, lease)
                 if not conn.open and conn.lease is None:
                     drop(self, conn)
         except BaseException as error:
