@@ -13,7 +13,8 @@ from poolwatch.hooks.patch import patch
 from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger
 from poolwatch.senses import flow, route
-from poolwatch.senses.behind import STARTED_AT, beginnings, starter
+from poolwatch.senses.actor import current
+from poolwatch.senses.behind import STARTED_AT, STARTED_BY, beginnings, starter
 
 _HOOK = "threads"
 _guard: Guard
@@ -43,6 +44,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
 def _note(thread: Any) -> None:
     try:
         vars(thread)[STARTED_AT] = starter()
+        vars(thread)[STARTED_BY] = current().key
         scope = flow.current_scope()
         if scope is not None:
             vars(thread)[_SCOPE] = scope

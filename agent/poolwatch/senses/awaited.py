@@ -101,13 +101,14 @@ def _is_of_loops(module: object) -> bool:
 
 def _waits_for_result(future: Any) -> list[FrameType]:
     for frame in sys._current_frames().values():
-        frames = list(_chain(frame))
+        frames = list(chain(frame))
         if any(one.f_code in _RESULTS and local(one, "self") is future for one in frames):
             return frames
     return []
 
 
-def _chain(frame: FrameType | None) -> Iterator[FrameType]:
+def chain(frame: FrameType | None) -> Iterator[FrameType]:
+    """Give a frame and those that called it."""
     while frame is not None:
         yield frame
         frame = frame.f_back

@@ -7,16 +7,18 @@ For rare paths only: ``create_task(pool.acquire())``, ``gather(session.execute(a
 from __future__ import annotations
 
 import asyncio
+import threading
 from asyncio import _get_running_loop
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
-from sys import _getframe
+from sys import _current_frames, _getframe
 from types import CodeType, FrameType
 from typing import Any
 
+from poolwatch.host.native import sleep
 from poolwatch.senses import greenlets
-from poolwatch.senses.actor import current, of_task
-from poolwatch.senses.awaited import coroutine_frames, local, waiting_for
+from poolwatch.senses.actor import Actor, current, of_task
+from poolwatch.senses.awaited import chain, coroutine_frames, local, waiting_for
 from poolwatch.senses.files import (
     OUR_FOLDER,
     RUN_TASKS,
@@ -25,15 +27,22 @@ from poolwatch.senses.files import (
     is_application,
     is_of_pool_library,
 )
+from poolwatch.senses.flow import own_strand
 
 Raw = tuple[tuple[CodeType, int], ...]
 """A stack as kept: (code, offset of the instruction), innermost first."""
 
+_LOOKS = 5
+_PAUSE = 0.002
+"""Seconds between two looks whether somebody waits."""
 NEAR = 10
 """Frames beyond a library's in which whoever called it is looked for; farther out is who started a framework."""
 STARTED_AT = "_poolwatch_started_at"
 """Name under which a thread or work item has who started it, as ``starter`` gives it."""
+STARTED_BY = "_poolwatch_started_by"
+"""The same for the key of the actor that started a thread."""
 _SUSPENDABLE = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_GENERATOR
+_JOIN = threading.Thread.join.__code__
 _eager_tasks: Container[object] = getattr(asyncio.tasks, "_eager_tasks", ())
 beginnings: set[CodeType] = set()
 """Functions of hooks in which work items or threads begin, whose ``self`` has what was noted at their start."""
@@ -119,9 +128,48 @@ def note_who_awaits() -> None:
 
 def of_starter(frames: list[FrameType], depth: int) -> Raw:
     """Give the raw stack of who submitted or started what runs in a thread with these frames, as far as it was kept."""
-    job = next((local(frame, "self") for frame in frames if frame.f_code in beginnings), None)
+    job = _job(frames)
     noted: Raw = () if job is None else vars(job).get(STARTED_AT, ())
     return noted[:depth]
+
+
+def _job(frames: Iterable[FrameType]) -> Any:
+    """Give the thread or work item that runs in a thread with these frames; None of one that was not seen to begin."""
+    return next((local(frame, "self") for frame in frames if frame.f_code in beginnings), None)
+
+
+def waits_for_me(other: Actor) -> bool:
+    """Tell whether ``other`` has this task, work item or thread do something for it, and waits until it is over.
+
+    Whoever has just started a thread or work item is given some milliseconds to begin to wait.
+    """
+    task = _task()
+    if task is not None:
+        return _is_awaited_by(other, task)
+    job = _job(own_frames(_getframe(1)))
+    if job is None or other.key not in (vars(job).get(STARTED_BY), *own_strand(current().key).keys):
+        return False
+    for _ in range(_LOOKS):
+        if _is_joined_by(other, job) if isinstance(job, threading.Thread) else _is_awaited_by(other, job.future):
+            return True
+        sleep(_PAUSE)
+    return False
+
+
+def _is_joined_by(other: Actor, thread: threading.Thread) -> bool:
+    frames = chain(_current_frames().get(other.thread_id))
+    return any(frame.f_code is _JOIN and local(frame, "self") is thread for frame in frames)
+
+
+def _is_awaited_by(other: Actor, awaited: Any) -> bool:
+    for task, frames in waiting_for(awaited):
+        if task is None:
+            return other.kind == "thread" and frames[0] is _current_frames().get(other.thread_id)
+        if of_task(task) is other or (
+            other.kind == "thread" and getattr(task.get_loop(), "_thread_id", None) == other.thread_id
+        ):
+            return True  # a thread is who runs the loop where he was no task himself
+    return False
 
 
 def starter() -> Raw:

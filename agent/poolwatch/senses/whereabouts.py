@@ -13,7 +13,7 @@ from types import CodeType, FrameType
 
 from poolwatch.senses import stack
 from poolwatch.senses.actor import Actor
-from poolwatch.senses.awaited import coroutine_frames
+from poolwatch.senses.awaited import chain, coroutine_frames
 from poolwatch.senses.behind import of_application, of_starter, of_waiting, raw_of
 from poolwatch.senses.files import is_runner
 
@@ -42,16 +42,8 @@ def frames_of(actor: Actor) -> list[FrameType]:
         return list(coroutine_frames(task.get_coro()))[::-1]
     if actor.kind == "greenlet":
         greenlet = actor.ref() if actor.ref else None
-        return _chain(greenlet.gr_frame if greenlet is not None else None)
-    return _chain(sys._current_frames().get(actor.thread_id))
-
-
-def _chain(frame: FrameType | None) -> list[FrameType]:
-    found = []
-    while frame is not None:
-        found.append(frame)
-        frame = frame.f_back
-    return found
+        return list(chain(greenlet.gr_frame if greenlet is not None else None))
+    return list(chain(sys._current_frames().get(actor.thread_id)))
 
 
 def stack_of(actor: Actor, depth: int) -> stack.Raw:

@@ -21,6 +21,7 @@ from poolwatch.hooks.sqlalchemy.statements import lease_of
 from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger, Pool, crossing
 from poolwatch.senses.actor import Actor, current
+from poolwatch.senses.behind import waits_for_me
 
 _HOOK = "sqlalchemy.session"
 _EXECUTE, _SCALAR = "_execute_internal", "_scalar_result"
@@ -134,7 +135,7 @@ def _enter(session: Any) -> int:
         if there is None or there.has_ended():
             _inside[key] = me
             return key
-        if there is not me:
+        if there is not me and not waits_for_me(there):
             _meet(session, there, me)
     except CrossingError:
         raise
