@@ -196,6 +196,22 @@ def test_options_reach_the_command(tmp_path: Path) -> None:
     }
 
 
+def test_empty_search_path_adds_no_folder(tmp_path: Path) -> None:
+    """A PYTHONPATH that is empty, as images and shells have it, does not put the current folder on ``sys.path``."""
+    (tmp_path / "bin").mkdir()
+    app = script(tmp_path / "bin", "import os, sys\nprint(os.getcwd() in map(os.path.abspath, sys.path))")
+    assert poolwatch("run", "--", sys.executable, app, cwd=tmp_path, PYTHONPATH="").stdout == "False\n"
+
+
+def test_the_current_folder_is_gone(tmp_path: Path) -> None:
+    """A program whose folder has been removed is seen as any other."""
+    source = LEAK.replace("sqlite:///shop.db", "sqlite://")
+    folder = tmp_path / "release"
+    folder.mkdir()
+    done = poolwatch("run", "--", sys.executable, "-c", f"import os; os.rmdir(os.getcwd())\n{source}", cwd=folder)
+    assert ("LEAK.PROCESS_ENDED" in done.stderr, "NOT ALL WAS SEEN" in done.stderr) == (True, False), done.stderr
+
+
 def test_python_is_found_without_a_path(tmp_path: Path) -> None:
     """python means this interpreter where PATH has none."""
     done = poolwatch("run", "--", "python", "-c", "import sys; print(sys.executable)", cwd=tmp_path, PATH="/nowhere")

@@ -224,3 +224,18 @@ def test_collected_beside_an_older_handle(watch: poolwatch.Watch, engine: Engine
     gc.collect()
     assert [(found.kind, found.grade, found.count) for found in watch.findings()] == [("leak.collected", "proved", 1)]
     assert state(watch).used == 0
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_two_engines_on_one_pool_are_one_pool(watch: poolwatch.Watch, engine: Engine, warm: bool) -> None:
+    """An engine that is made on another's pool adds nothing; neither does what each has after ``dispose``."""
+    if warm:
+        engine.connect().close()
+    other = create_engine(engine.url, pool=engine.pool)
+    with engine.connect(), other.connect():
+        assert (state(watch).used, state(watch).checkouts_total) == (2, 2 + warm)
+        assert [pool.used for pool in watch.snapshot().pools if pool.used] == [2]
+    other.dispose()
+    with engine.connect(), other.connect():
+        assert (state(watch).used, state(watch).checkouts_total) == (2, 4 + warm)
+    other.dispose()

@@ -40,7 +40,8 @@ def _runs_itself(script: str) -> bool:
 def variables(config: Config, directory: str) -> dict[str, str]:
     """Give the environment of the command: ours, the options, the spool's folder, and the boot folder."""
     inherited = {name: value for name, value in os.environ.items() if name not in _OPTIONS}
-    before = [entry for entry in inherited.get("PYTHONPATH", BOOT).split(os.pathsep) if entry != BOOT]
+    # an empty variable names no folder, an empty entry beside others the current one
+    before = [entry for entry in (inherited.get("PYTHONPATH") or BOOT).split(os.pathsep) if entry != BOOT]
     return {
         **inherited,
         **to_environment(replace(config, report=None, serve=None)),

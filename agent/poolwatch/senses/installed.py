@@ -20,7 +20,10 @@ def package_of(file: str) -> str:
         _, found, inner = file.rpartition(folder)
         if found:
             return inner.partition(os.sep)[0]
-    real = file if file.startswith(_STDLIB) else os.path.realpath(file)
+    try:
+        real = file if file.startswith(_STDLIB) else os.path.realpath(file)
+    except OSError:  # a relative name, and the current folder has been removed
+        return ""
     folder = next((folder for folder in _STDLIB if real.startswith(folder)), "")
     return real[len(folder) :].partition(os.sep)[0] if folder else ""
 

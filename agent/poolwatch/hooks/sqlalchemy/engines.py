@@ -124,7 +124,11 @@ def see(engine: Engine) -> None:
         for cls in type(engine.dialect).__mro__:
             wrap_dialect(cls)
         pool = engine.pool
-        _new_home(_logical(pool, engine), pool)
+        home = _ledger.homes.get(id(pool))
+        if home is not None and home.ref() is pool:
+            _by_dialect[engine.dialect] = home.pool  # a second engine on it; the pool goes by its dialect now
+        else:
+            _new_home(_logical(pool, engine), pool)
     except Exception as error:
         _guard.failed(_HOOK, error)
 
