@@ -1,10 +1,13 @@
-"""A checkout with next to nothing on the stack."""
+"""A checkout with next to nothing on the stack of its own: called from C, or behind SQLAlchemy's asyncio bridge."""
 
 from __future__ import annotations
 
+import asyncio
 from _thread import allocate_lock, start_new_thread
+from pathlib import Path
 
 import greenlet
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 import poolwatch
@@ -36,3 +39,32 @@ def test_pool_called_from_c() -> None:
             connection.close()
     finally:
         watch.uninstall()
+
+
+async def _first(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
+
+
+async def _second(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
+
+
+def test_lines_behind_the_bridge(tmp_path: Path) -> None:
+    """Two functions and a task that take one connection in turns are each known by their own line."""
+    watch = poolwatch.install(interval=60)
+
+    async def main() -> None:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/shop.db", pool_size=1)
+        for _ in range(3):
+            for take in (_first, _second, _first, _first):
+                await (await take(engine)).close()
+            await (await asyncio.create_task(engine.connect().start())).close()  # type: ignore[arg-type]
+        await engine.dispose()
+
+    try:
+        asyncio.run(main())
+        taken = {(site.site.function, site.checkouts_total) for site in watch.snapshot().sites if site.site is not None}
+    finally:
+        watch.uninstall()
+    name = f"{test_lines_behind_the_bridge.__qualname__}.<locals>.main"
+    assert taken == {("_first", 9), ("_second", 3), (name, 3)}

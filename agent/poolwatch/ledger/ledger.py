@@ -18,6 +18,7 @@ from poolwatch.ledger.records import BOUNDS, NOTHING_YET, Conn, Event, Pool, Sit
 from poolwatch.senses import flow
 from poolwatch.senses.actor import current, current_loop
 from poolwatch.senses.flow import current_strand, own_strand
+from poolwatch.senses.greenlets import frame_behind, steps_behind
 from poolwatch.senses.stack import Raw, has_left_task, inside, is_library, on_behalf_of, outside, raw
 
 _FIRST_BOUND = BOUNDS[0]
@@ -180,7 +181,11 @@ class Ledger(Pools):
 
     def _locate(self, conn: Conn, depth: int) -> FrameType | None:
         """Find the innermost frame outside pool libraries, ``depth`` or more up; note on ``conn`` which site it is."""
-        frame: FrameType | None = None
+        if conn.depth < 0:  # it was lent behind a greenlet, as under SQLAlchemy's asyncio bridge
+            frame = frame_behind(~conn.depth)
+            if frame is not None and frame.f_code is conn.site.code and frame.f_lasti == conn.site.offset:
+                return frame
+        frame = None
         steps = depth
         try:
             frame = _getframe(depth)
@@ -192,7 +197,8 @@ class Ledger(Pools):
         conn.depth = steps - 1  # seen from lend
         if frame is None or frame.f_code.co_filename == "<string>" or has_left_task(frame):
             frame = outside(depth)
-            conn.depth = 0
+            behind = steps_behind(frame) if frame is not None else None
+            conn.depth = 0 if behind is None else ~behind
         if frame is not None and not is_library(frame.f_code.co_filename):
             code, offset = frame.f_code, frame.f_lasti
         else:

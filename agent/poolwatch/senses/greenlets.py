@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import weakref
+from types import FrameType
 from typing import Any
 
+_NEAR = 12
 getcurrent: Any = None
 """Gives the greenlet that runs; None where the host has not imported ``greenlet``."""
 kinds: tuple[type, ...] = ()
@@ -18,6 +20,21 @@ def may_run() -> None:
     import greenlet
 
     getcurrent, kinds = greenlet.getcurrent, (greenlet.greenlet,)
+
+
+def frame_behind(steps: int) -> FrameType | None:
+    """Give the frame ``steps`` frames out from where the parent of this greenlet waits for it."""
+    parent = getcurrent().parent if getcurrent is not None else None
+    frame: FrameType | None = parent.gr_frame if parent is not None else None
+    while steps and frame is not None:
+        frame = frame.f_back
+        steps -= 1
+    return frame
+
+
+def steps_behind(frame: FrameType) -> int | None:
+    """Give how far out ``frame`` stands, as ``frame_behind`` counts; None where it is not near behind this greenlet."""
+    return next((steps for steps in range(_NEAR) if frame_behind(steps) is frame), None)
 
 
 _met: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()

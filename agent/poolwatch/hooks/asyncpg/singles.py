@@ -31,6 +31,8 @@ class Single(weakref.ref[Any]):
 
 
 _singles: dict[int, Single] = {}
+known = _singles.get
+"""Give what is known of a connection without a pool, by its id(); None of others."""
 
 
 def enter(ledger: Ledger, connection: Any) -> Single | None:

@@ -11,7 +11,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from poolwatch.errors import CrossingError
 from poolwatch.hooks.asyncpg import singles
-from poolwatch.hooks.asyncpg.singles import Single
+from poolwatch.hooks.asyncpg.singles import Single, known
 from poolwatch.hooks.elsewhere import of_loop
 from poolwatch.hooks.patch import patch
 from poolwatch.hooks.register import Register, runs_here
@@ -58,7 +58,9 @@ def _of_resource(resource: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
 
 
 def _watched(original: Any, subject: Callable[[Any, tuple[Any, ...]], tuple[Any, Any]]) -> Any:
-    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    direct = subject is _itself
+
+    async def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
         entered = _enter(*subject(self, args))
         if entered is None:
             return await original(self, *args, **kwargs)
@@ -66,6 +68,12 @@ def _watched(original: Any, subject: Callable[[Any, tuple[Any, ...]], tuple[Any,
             return await original(self, *args, **kwargs)
         finally:
             _leave(entered)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        single = known(id(self if direct else self._connection))
+        if single is not None and single.theirs:  # SQLAlchemy's, whose own hooks see it: not even a coroutine of ours
+            return original(self, *args, **kwargs)
+        return watched(self, *args, **kwargs)
 
     return method
 
