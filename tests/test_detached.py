@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,24 @@ def test_forgotten(watch: poolwatch.Watch, engine: Engine, forget: Keep) -> None
     forget(engine)
     gc.collect()
     assert kinds(watch) == [("leak.detached", "proved", "open")]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("soft", [False, True])
+def test_invalidated(watch: poolwatch.Watch, engine: Engine, soft: bool) -> None:
+    """What is invalidated is let go of by SQLAlchemy, and nobody else keeps it; softly, it stays open."""
+    proxy = engine.raw_connection()
+    driver = proxy.driver_connection
+    before = sys.getrefcount(driver)  # the record and the proxy have it
+    proxy.detach()
+    proxy.invalidate(soft=soft)
+    if soft:
+        assert len(watch.snapshot().leases) == 1
+    else:
+        assert (len(watch.snapshot().leases), sys.getrefcount(driver)) == (0, before - 2)
+    proxy.close()
+    gc.collect()
+    assert (kinds(watch), watch.snapshot().leases) == ([], ())
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

@@ -26,7 +26,7 @@ _fates: dict[int, _Fate] = {}
 
 
 class Tie:
-    """Hangs on a detached proxy and dies with it; has the driver's connection no longer than the proxy has it."""
+    """Hangs on a detached proxy, dies with it, and is taken off where the proxy lets go of the driver's connection."""
 
     __slots__ = ("__weakref__", "_connection", "_fate", "_guard", "_own")
 
@@ -39,6 +39,8 @@ class Tie:
     def __del__(self) -> None:
         """Tell what has become of the connection; runs in a finalizer, so it takes no lock."""
         try:
+            if self._fate.is_over():
+                return
             closed = self._fate.was_closed(self._connection)
             # the collector makes an end of weak references first, and leaves the proxy's own for later
             others = sys.getrefcount(self._connection) - (2 if self._own() is not None else 3)
@@ -64,6 +66,13 @@ class _Fate:
         self._ref = driver.weakly(connection, self._died)
         _fates[id(self)] = self
 
+    def is_over(self) -> bool:
+        """Tell whether the lease has ended before its proxy; nothing of the connection is asked then."""
+        over = self._ledger.detached.get(self._key) is not self.lease
+        if over:
+            _fates.pop(id(self), None)
+        return over
+
     def note(self) -> None:
         """Ask whether the connection is closed: finalizers of the driver's close what the collector has found."""
         connection = driver.behind(self._ref)
@@ -76,9 +85,6 @@ class _Fate:
 
     def decide(self, closed: bool | None, others: int, instant: Instant) -> None:
         """End the lease: as a leak where an open connection went with its proxy, else in good order."""
-        if self._ledger.detached.get(self._key) is not self.lease:
-            _fates.pop(id(self), None)
-            return
         if closed is False and (driver.is_nobodys_any_more(self._ref) if self._ref is not None else others <= 0):
             self._leaked()
             return

@@ -100,22 +100,37 @@ def _detached(record: Any, fairy: Any) -> None:
 
 def _close_detached(original: Any) -> Any:
     def _close_connection(self: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            lease = _ledger.detached.pop(id(connection), None)
-            if lease is not None:
-                detached.end(_ledger, lease)
-                _untie(lease())
-        except Exception as error:
-            _guard.failed("sqlalchemy.close_detached", error)
+        _end_detached(id(connection), "sqlalchemy.close_detached")
         return original(self, connection, *args, **kwargs)
 
     return _close_connection
+
+
+def _invalidate(original: Any) -> Any:
+    def invalidate(self: Any, *args: Any, **kwargs: Any) -> None:
+        key = id(self.dbapi_connection) if self._connection_record is None else None
+        original(self, *args, **kwargs)
+        if key is not None and self.dbapi_connection is None:  # a detached connection is not closed, but let go of
+            _end_detached(key, "sqlalchemy.invalidate")
+
+    return invalidate
+
+
+def _end_detached(key: int, hook: str) -> None:
+    try:
+        lease = _ledger.detached.pop(key, None)
+        if lease is not None:
+            detached.end(_ledger, lease)
+            _untie(lease())
+    except Exception as error:
+        _guard.failed(hook, error)
 
 
 _WRAPPERS = (
     (_ConnectionRecord, "_ConnectionRecord__connect", "connect", _connect),
     (_ConnectionRecord, "_ConnectionRecord__close", "close", _close),
     (_ConnectionFairy, "detach", "detach", _detach),
+    (_ConnectionFairy, "invalidate", "invalidate", _invalidate),
     (SQLAlchemyPool, "_close_connection", "close_detached", _close_detached),
 )
 
