@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run SQLAlchemy's own tests of pools, engines and sessions bare and under poolwatch; each outcome must be the same.
-# Usage: tests/upstream/run.sh [VERSION...] (default: 2.1.9 and 2.0.58)
+# Usage: tests/upstream/run.sh [VERSION...] (default: 2.1.9 and 2.0.58); TESTS and DATABASES leave some of it out.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-$here/../../.venv/bin/python}
@@ -8,8 +8,8 @@ work=$(mktemp -d)
 [ -n "${KEEP:-}" ] || trap 'rm -rf "$work"' EXIT  # KEEP=1 leaves the logs there
 status=0
 
-tests=(test/engine test/base test/orm/test_session.py test/orm/test_transaction.py test/orm/test_bind.py
-       test/orm/test_events.py test/ext/asyncio)
+read -ra tests <<<"${TESTS:-test/engine test/base test/orm/test_session.py test/orm/test_transaction.py \
+test/orm/test_bind.py test/orm/test_events.py test/ext/asyncio}"
 
 pip() {
     "$python" -m pip --quiet --disable-pip-version-check "$@"
@@ -19,7 +19,11 @@ pip() {
 unpack() {
     pip download --no-deps --no-binary sqlalchemy --no-build-isolation --dest "$work" "sqlalchemy==$1" &&
         tar -xzf "$work/sqlalchemy-$1.tar.gz" -C "$work" &&
-        pip install --target "$work/library-$1" "sqlalchemy[asyncio]==$1" aiosqlite
+        { is_here "$1" || pip install --target "$work/library-$1" "sqlalchemy[asyncio]==$1" aiosqlite; }
+}
+
+is_here() {
+    [ "$("$python" -c 'import sqlalchemy; print(sqlalchemy.__version__)')" = "$1" ]
 }
 
 # -s: the tests' conftest then leaves the library alone that is found first.
@@ -34,7 +38,7 @@ run() { # VERSION DATABASE NAME PLUGIN-ARGUMENTS...
 
 [ $# -gt 0 ] || set -- 2.1.9 2.0.58
 for version in "$@"; do
-    unpack "$version" || { echo "cannot get SQLAlchemy $version" >&2; exit 1; }
+    unpack "$version" || { echo "cannot get SQLAlchemy $version" >&2; exit 3; }
     cd "$work/sqlalchemy-$version" || exit 1
     for database in ${DATABASES:-sqlite sqlite_file aiosqlite}; do
         echo "SQLAlchemy $version on $database:"
