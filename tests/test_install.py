@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import create_engine
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool.base import _ConnectionFairy
 
 import poolwatch
 from poolwatch import PoolwatchError
@@ -50,6 +52,28 @@ def test_what_watches_here_is_asked_without_the_watch() -> None:
     assert sum(pool.checkouts_total for pool in poolwatch.snapshot().pools) == 1
     poolwatch.uninstall()
     assert poolwatch.installed() is None
+
+
+def test_installed_by_several_threads_at_once() -> None:
+    """Whoever comes first installs; the others wait, and have the same watch. What connects goes on."""
+    engine = create_engine("sqlite://", poolclass=QueuePool)
+    for _ in range(3):
+        gate, made = threading.Barrier(8), []
+
+        def install(gate: threading.Barrier = gate, made: list[poolwatch.Watch] = made) -> None:
+            gate.wait()
+            made.append(poolwatch.install(interval=60))
+            engine.connect().close()
+
+        threads = [threading.Thread(target=install) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(made), len(set(map(id, made)))) == (8, 1)
+        engine.connect().close()
+        poolwatch.uninstall()
+        assert not any("poolwatch" in str(vars(_ConnectionFairy)[name]) for name in ("_checkout", "detach"))
 
 
 def test_uninstall_from_an_emptied_registry() -> None:

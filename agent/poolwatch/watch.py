@@ -27,6 +27,8 @@ from poolwatch.senses.marks import Marks
 from poolwatch.watcher import Watcher
 
 _installed: Watch | None = None
+_locks: dict[int, Any] = {}
+"""By process: a forked child has one of its own, whoever held its parent's."""
 
 
 class Watch:
@@ -73,9 +75,12 @@ class Watch:
     def uninstall(self) -> None:
         """Take everything out: no listener, no patched attribute, no thread is left. Twice is once."""
         global _installed
-        if _installed is not self:
-            return
-        _installed = None
+        with _turn():
+            if _installed is self:
+                _installed = None
+                self._end()
+
+    def _end(self) -> None:
         for step in (
             ends.unfollow,
             self._wait_no_more,
@@ -247,15 +252,21 @@ def install(config: Config | None = None, **options: object) -> Watch:
     """
     global _installed
     chosen = Config.of(config, **options)
-    if _installed is None:
-        watch = Watch(chosen)
-        _installed = watch
-        try:
-            watch._begin()
-        except BaseException:
-            watch.uninstall()
-            raise
-    return _installed
+    with _turn():
+        if _installed is None:
+            watch = Watch(chosen)
+            _installed = watch
+            try:
+                watch._begin()
+            except BaseException:
+                watch.uninstall()
+                raise
+        return _installed
+
+
+def _turn() -> Any:
+    """Give what keeps one thread from installing, or taking out, while another does; the same one may do both."""
+    return _locks.setdefault(os.getpid(), native.new_lock_of_thread())
 
 
 def installed() -> Watch | None:

@@ -28,6 +28,7 @@ get_ident = original("_thread", "get_ident")
 get_native_id = original("_thread", "get_native_id")
 start_new_thread = original("_thread", "start_new_thread")
 allocate_lock = original("_thread", "allocate_lock")
+new_lock_of_thread = original("_thread", "RLock")
 thread_local = original("_thread", "_local")
 sleep = original("time", "sleep")
 

@@ -26,8 +26,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
     """See every checkout and checkin of every pool."""
     global _ledger, _guard
     _ledger, _guard = ledger, guard
-    lend = vars(_ConnectionFairy)["_checkout"].__func__
-    patch(guard, _CHECKOUT, _ConnectionFairy, "_checkout", staticmethod(_checkout(lend)))
+    patch(guard, _CHECKOUT, _ConnectionFairy, "_checkout", staticmethod(_checkout(_ConnectionFairy._checkout)))
     patch(guard, _CHECKIN, _ConnectionRecord, "checkin", _checkin(_ConnectionRecord.checkin))
     if ledger.protect_fork:
         patch(guard, _CHECKOUT, _ConnectionRecord, "get_connection", _replace(_ConnectionRecord.get_connection))
@@ -35,7 +34,7 @@ def install(ledger: Ledger, guard: Guard) -> None:
 
 def _checkout(original: Any) -> Any:
     def _checkout(pool: Any, threadconns: Any = None, fairy: Any = None) -> Any:
-        lent = original(_ConnectionFairy, pool, threadconns, fairy)
+        lent = original(pool, threadconns, fairy)
         if fairy is not None:
             return lent  # whoever has it already asked again
         try:
