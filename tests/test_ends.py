@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launcher import kinds, poolwatch, reported, script
+from poolwatch.cli.gather import Gathering
+from tests.launcher import kinds, poolwatch, reported, script, start, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -102,3 +103,52 @@ def test_dropped_in_the_last_moment(tmp_path: Path) -> None:
     """What was dropped in a cycle, just before the program ended, is told as dropped: nobody held it any more."""
     poolwatch("run", "--report", "r.json", "--", sys.executable, script(tmp_path, DROPPED), cwd=tmp_path)
     assert kinds(reported(tmp_path / "r.json")) == ["leak.collected"]
+
+
+REPLACED = """
+import os, sys, time
+from sqlalchemy import create_engine, text
+engine = create_engine("sqlite:///shop.db")
+def drop():
+    connection = engine.connect()
+    connection.execute(text("select 1"))
+def keep():
+    return engine.connect()
+if sys.argv[1:2] == ["again"]:
+    while sys.argv[2] == "wait" and not os.path.exists("go"):
+        time.sleep(0.02)
+else:
+    open("text", "w").close()
+    os.chmod("text", 0o755)
+    for program in ("nowhere", "./text"):
+        try:
+            os.execv(program, [program])
+        except OSError as error:
+            print(type(error).__name__)
+    drop()
+    kept = keep()
+    os.execlp("python", "python", sys.argv[0], "again", "wait" if os.path.isdir("spool") else "go")
+"""
+
+
+def test_replaced_by_another_program(tmp_path: Path) -> None:
+    """A process says its last word before another program takes its place, and goes on where none can."""
+    program = script(tmp_path, REPLACED)
+    done = poolwatch("run", "--report", "r.json", "--interval", "60", "--", "python", program, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "FileNotFoundError\nOSError\n"), done.stderr
+    report = reported(tmp_path / "r.json")
+    assert sorted(kinds(report)) == ["leak.collected", "leak.process_ended"]
+    first, second = sorted(report["processes"], key=lambda process: process["started_at"])
+    assert first["pid"] == second["pid"]
+    assert first["ended_at"] <= second["ended_at"]
+
+
+def test_what_was_replaced_holds_nothing(tmp_path: Path) -> None:
+    """The program that took a process's place is not shown with the connections of the one before."""
+    program, spool = script(tmp_path, REPLACED), tmp_path / "spool"
+    run = start("run", "--dir", spool, "--", "python", program, cwd=tmp_path)
+    until(lambda: len(list(spool.glob("*.json"))) == 2)
+    now = Gathering(str(spool)).running()
+    (tmp_path / "go").touch()
+    run.communicate(timeout=60)
+    assert (len(now["processes"]), now["leases"], [pool["used"] for pool in now["pools"]]) == (2, [], [0])

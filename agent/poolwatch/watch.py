@@ -227,6 +227,12 @@ class Watch:
         self._alerts.go_on()
         self._watcher.start()
 
+    def go_on(self) -> None:
+        """Go on where another program could not take the process's place after all."""
+        speech.begin()
+        self._alerts.go_on()
+        self._watcher.go_on()
+
     def holds(self) -> bool:
         """Tell whether something is out."""
         return bool(self._ledger.out())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from poolwatch.collecting.ended import with_ended
@@ -32,12 +33,12 @@ class Gathering:
 
     def running(self) -> Json:
         """Give the same while the command runs: a process that has gone holds nothing any more."""
-        return merge.merge(_emptied(with_ended(report)) for report in self._reports())
+        return merge.merge(_now(self._reports()))
 
     def untold(self, signal: str) -> Json:
         """Give the same without the processes that send this telemetry (metrics, spans, logs) themselves."""
         reports = [report for report in self._reports() if signal not in report["processes"][0].get("telemetry", ())]
-        return merge.merge(_emptied(with_ended(report)) for report in reports)
+        return merge.merge(_now(reports))
 
     def notes(self) -> list[Json]:
         """Give the notes of processes that could not be hooked."""
@@ -59,9 +60,19 @@ def _speaks(report: Json) -> bool:
     return process["ended_at"] is None and alive(process)
 
 
+def _now(reports: list[Json]) -> Iterator[Json]:
+    """Give what processes have said as it is now; of a pid only the youngest may live: ``exec`` keeps it."""
+    youngest: dict[int, float] = {}
+    for report in reports:
+        pid, start = report["processes"][0]["pid"], report["processes"][0]["started_at"]
+        youngest[pid] = max(start, youngest.get(pid, start))
+    for report in reports:
+        process = report["processes"][0]
+        lives = process["started_at"] == youngest[process["pid"]] and process["ended_at"] is None and alive(process)
+        yield report if lives else _emptied(with_ended(report))
+
+
 def _emptied(report: Json) -> Json:
-    if alive(report["processes"][0]):
-        return report
     pools = [{**pool, "used": 0, "idle": 0, "waiting": 0, "oldest_lease_seconds": 0.0} for pool in report["pools"]]
     return {**report, "leases": [], "pools": [{**pool, "leases_by_owner": {}, "floors": []} for pool in pools]}
 

@@ -3,7 +3,8 @@
 ``os.register_at_fork`` cannot be undone, so one set of handlers is registered for good and does nothing while no
 watch is installed. ``os._exit`` is wrapped because forked children end that way (multiprocessing, gunicorn, plain
 ``os.fork``), past every ``atexit`` function; ``signal.raise_signal``, because servers end themselves with it once they
-have shut down (uvicorn does on SIGTERM).
+have shut down (uvicorn does on SIGTERM); ``os.execv`` and ``os.execve``, through which all of their family go, because
+another program takes the process's place, and its connections go with it.
 
 ``os.fork`` is wrapped from Python 3.12 on, which counts the process's threads after the handlers of
 ``os.register_at_fork`` and warns of forks with threads: only the wrapper knows when the counting is over.
@@ -40,6 +41,9 @@ class Watched(Protocol):
     def at_end(self) -> None:
         """Do what is to be done last."""
 
+    def go_on(self) -> None:
+        """Go on after an end that was none."""
+
     def holds(self) -> bool:
         """Tell whether connections are out."""
 
@@ -66,12 +70,14 @@ def follow(watched: Watched) -> None:
     atexit.register(_last_collection := _collecting())
     _wrap(os, "_exit", _exiting)
     _wrap(signal, "raise_signal", _raising)
+    _wrap(os, "execv", _replacing)
+    _wrap(os, "execve", _replacing)
     if sys.version_info >= (3, 12) and hasattr(os, "fork"):
         _wrap(os, "fork", _following)
 
 
 def unfollow() -> None:
-    """Leave ``atexit``, ``os._exit``, ``signal.raise_signal`` and ``os.fork`` as they were.
+    """Leave ``atexit`` and the functions of ``os`` and ``signal`` as they were.
 
     What somebody has wrapped meanwhile stays underneath, and only passes on.
     """
@@ -108,6 +114,29 @@ def _raising(send: Callable[[int], None]) -> Callable[[int], None]:
         send(signalnum)
 
     return raise_signal
+
+
+def _replacing(execute: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
+    @wraps(execute)
+    def exec_(path: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        ends = _can_run(path)
+        if ends:
+            _at_end()
+        try:
+            execute(path, *args, **kwargs)
+        finally:
+            if ends:
+                _tell("go_on")
+
+    return exec_
+
+
+def _can_run(path: Any) -> bool:
+    """Tell whether ``path`` can take the process's place: ``execvp`` tries one folder after the other."""
+    try:
+        return os.access(path, os.X_OK) and not os.path.isdir(path)
+    except Exception:  # whatever it is, the function itself says what is wrong with it
+        return False
 
 
 def _following(fork: Callable[[], int]) -> Callable[[], int]:

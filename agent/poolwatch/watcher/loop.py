@@ -62,6 +62,11 @@ class Watcher:
             self._alarm, self._done = Alarm(), Alarm()
             start_own_thread(self._run)
 
+    def go_on(self) -> None:
+        """Take back the last word, and look again."""
+        self._looks.ended_at = None
+        self.start()
+
     def stop(self) -> None:
         """End the thread and wait for it, at most a second."""
         if self._running:
