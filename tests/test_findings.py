@@ -57,14 +57,26 @@ def test_other_line_pool_or_kind_is_another_finding() -> None:
 
 
 def test_return_resolves() -> None:
-    """A lease that comes back resolves its finding and says after how long; a leak at the same line opens anew."""
+    """A lease that comes back resolves its finding and says after how long; a leak at the same line opens it again."""
     found = book()
     found.update(1.0, [finding("leak.overdue", 1, 2)], {})
     assert found.update(2.0, [finding("leak.overdue", 2)], {1: 73.0}) == []
     ((change, resolved),) = found.update(3.0, [], {2: 73.0})
     assert (change, resolved.state, resolved.resolution) == ("resolved", "resolved", "returned after 73 s")
     found.update(4.0, [finding("leak.overdue", 3)], {})
-    assert [f.state for f in found.all()] == ["open", "resolved"]
+    (again,) = found.all()
+    assert (again.state, again.id, again.first_seen, again.count) == ("open", resolved.id, 1.0, 3)
+    assert again.resolution is None
+    assert found.totals["leak.overdue", "probable", "p"] == 3
+
+
+def test_weaker_than_before_is_another_finding() -> None:
+    """What was proved and is over stays proved, whatever is suspected of the same line later."""
+    found = book()
+    found.update(1.0, [finding("leak.overdue", 1, grade="proved")], {})
+    found.update(2.0, [], {1: 73.0})
+    found.update(3.0, [finding("leak.overdue", 2)], {})
+    assert [(f.state, f.grade) for f in found.all()] == [("open", "probable"), ("resolved", "proved")]
 
 
 def test_text_and_evidence_are_about_the_same_lease() -> None:

@@ -126,11 +126,22 @@ class Findings:
         return [("opened", finding)]
 
     def _open(self, now: float, found: Finding) -> list[Change]:
+        before = self._former(found)
         finding = self._new(now, found)
         if finding is None:
             return []
+        if before is not None:
+            count = before.count + finding.count
+            finding = replace(finding, id=before.id, first_seen=before.first_seen, count=count)
         self._entries[found.key] = _Entry(finding, set(found.subjects), found.subjects)
         return [("opened", finding)]
+
+    def _former(self, found: Finding) -> Finding | None:
+        """Take out the resolved finding of the same fault that is no stronger: it opens again, and counts on."""
+        for at, old in enumerate(self._closed):
+            if old.key == found.key and GRADES.index(found.grade) <= GRADES.index(old.grade):
+                return self._closed.pop(at)
+        return None
 
     def _new(self, now: float, found: Finding) -> Finding | None:
         """Number and count what is seen for the first time; None where there is no room for it."""

@@ -227,11 +227,17 @@ class Watch:
         self._alerts.go_on()
         self._watcher.start()
 
-    def go_on(self) -> None:
-        """Go on where another program could not take the process's place after all."""
+    def before_exec(self) -> None:
+        """Say what is known; what is out goes with the program, which nobody can call forgotten."""
+        self._watcher.stop()
+        self._watcher.say_last_word()
+        speech.finish()
+
+    def after_failed_exec(self) -> None:
+        """Go on: the program could not be replaced after all."""
         speech.begin()
-        self._alerts.go_on()
-        self._watcher.go_on()
+        self._watcher.take_back_last_word()
+        self._watcher.start()
 
     def holds(self) -> bool:
         """Tell whether something is out."""

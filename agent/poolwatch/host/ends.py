@@ -41,8 +41,11 @@ class Watched(Protocol):
     def at_end(self) -> None:
         """Do what is to be done last."""
 
-    def go_on(self) -> None:
-        """Go on after an end that was none."""
+    def before_exec(self) -> None:
+        """Say what is known before another program takes the process's place."""
+
+    def after_failed_exec(self) -> None:
+        """Go on where it could not."""
 
     def holds(self) -> bool:
         """Tell whether connections are out."""
@@ -121,12 +124,12 @@ def _replacing(execute: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
     def exec_(path: Any, *args: Any, **kwargs: Any) -> NoReturn:
         ends = _can_run(path)
         if ends:
-            _at_end()
+            _tell("before_exec")
         try:
             execute(path, *args, **kwargs)
         finally:
             if ends:
-                _tell("go_on")
+                _tell("after_failed_exec")
 
     return exec_
 

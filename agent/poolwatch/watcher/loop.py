@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from time import monotonic, thread_time
+from time import monotonic, thread_time, time
 
 from poolwatch import model
 from poolwatch.alert import log
@@ -62,10 +62,15 @@ class Watcher:
             self._alarm, self._done = Alarm(), Alarm()
             start_own_thread(self._run)
 
-    def go_on(self) -> None:
-        """Take back the last word, and look again."""
+    def say_last_word(self) -> None:
+        """Look, and report as one that has ended."""
+        self.look()
+        self._looks.ended_at = time()
+        self._looks.write(True, False)
+
+    def take_back_last_word(self) -> None:
+        """Report as one that goes on, from the next look."""
         self._looks.ended_at = None
-        self.start()
 
     def stop(self) -> None:
         """End the thread and wait for it, at most a second."""
