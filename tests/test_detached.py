@@ -116,6 +116,20 @@ def test_forgotten(watch: poolwatch.Watch, engine: Engine, forget: Keep) -> None
     assert kinds(watch) == [("leak.detached", "proved", "open")]
 
 
+def test_closed_while_the_proxy_goes_on(watch: poolwatch.Watch, engine: Engine) -> None:
+    """What was closed through the driver is not held, whoever keeps its proxy."""
+    proxy = engine.raw_connection()
+    driver: Any = proxy.driver_connection
+    proxy.detach()
+    watch.findings()
+    assert len(watch.snapshot().leases) == 1
+    driver.close()
+    assert (kinds(watch), watch.snapshot().leases) == ([], ())
+    del proxy
+    gc.collect()
+    assert kinds(watch) == []
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("soft", [False, True])
 def test_invalidated(watch: poolwatch.Watch, engine: Engine, soft: bool) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import TimeoutError
 
 import poolwatch
 from poolwatch.export.exposition import encode
@@ -203,6 +204,22 @@ def test_statements_and_times(watch: poolwatch.Watch, engine: Engine) -> None:
         assert state(watch).use_seconds.count == 0
     assert state(watch).use_seconds.count == 1
     assert 0 < state(watch).use_seconds.sum < 5
+
+
+def test_pool_that_cannot_be_found(tmp_path: Path) -> None:
+    """A full pool that the collector was told to leave alone is known from its next checkout on, waits and all."""
+    engine = create_engine(f"sqlite:///{tmp_path}/shop.db", pool_size=1, max_overflow=0, pool_timeout=0.05)
+    engine.connect().close()
+    gc.freeze()
+    try:
+        watch = poolwatch.install(interval=60)
+    finally:
+        gc.unfreeze()
+    with engine.connect(), pytest.raises(TimeoutError):
+        engine.connect()
+    seen = [pool.timeouts_total for pool in watch.snapshot().pools if pool.checkouts_total]
+    watch.uninstall()
+    assert seen == [1]
 
 
 def test_collected_beside_an_older_handle(watch: poolwatch.Watch, engine: Engine) -> None:

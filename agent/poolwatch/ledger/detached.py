@@ -144,6 +144,15 @@ def detach(ledger: Ledger, lease: Lease, proxy: Any, guard: Guard) -> None:
     proxy._poolwatch = Tie(ledger, twin, key, driver.driver_connection(proxy), guard)
 
 
+def end_closed(ledger: Ledger) -> None:
+    """End the leases of connections that were closed through their driver, while their proxy goes on."""
+    for key, lease in list(ledger.detached.items()):
+        handle = lease()
+        closed = handle is not None and driver.is_closed(driver.driver_connection(handle))
+        if closed and ledger.detached.pop(key, None) is lease:
+            end(ledger, lease)
+
+
 def end(ledger: Ledger, lease: Lease) -> None:
     """End the lease of a connection that is out of its pool for good."""
     ledger.give_back(lease.conn, lease)

@@ -15,7 +15,7 @@ from poolwatch.evidence import gather
 from poolwatch.evidence.sockets import Sockets
 from poolwatch.host import speech
 from poolwatch.host.guard import Guard
-from poolwatch.ledger import Lease, Ledger, crossing, view
+from poolwatch.ledger import Lease, Ledger, crossing, detached, view
 from poolwatch.ledger.census import Census
 from poolwatch.ledger.totals import News, Totals, long_held, taken
 from poolwatch.remedies import Reclaimer
@@ -52,6 +52,7 @@ class Looks:
         """Take one look; gives what changed and what has happened since the look before."""
         self._guard.settle()
         self._ledger.forget_homeless()
+        detached.end_closed(self._ledger)
         self._report_inherited()
         self._sockets.look(self._ledger, monotonic(), final)
         self._totals.drain(self._ledger)

@@ -35,4 +35,6 @@ def install(ledger: Ledger, guard: Guard) -> None:
     for engine in before:
         if type(engine) is Engine:
             engines.see(engine)
-    waits.see(pool for pool in before if type(pool) in queues)
+    for made in before:
+        if type(made) in queues:
+            waits.see(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.engine import URL, Dialect, Engine
@@ -24,6 +25,8 @@ _ledger: Ledger
 _guard: Guard
 
 
+at_first_sight: list[Callable[[Any], None]] = []
+"""Called with each pool that was not seen when it was made, as it lends for the first time."""
 _by_dialect: weakref.WeakKeyDictionary[Any, Pool] = weakref.WeakKeyDictionary()
 
 
@@ -32,6 +35,8 @@ def home_of(physical: Any) -> Home:
     home = _ledger.homes.get(id(physical))
     if home is None or home.ref() is not physical:
         home = _new_home(_logical(physical), physical)
+        for call in at_first_sight:
+            call(physical)
     return home
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import weakref
 from asyncio import _get_running_loop
-from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,7 +16,7 @@ from sqlalchemy.util.queue import Queue
 
 from poolwatch.errors import CrossingError
 from poolwatch.hooks.patch import patch
-from poolwatch.hooks.sqlalchemy.engines import home_of
+from poolwatch.hooks.sqlalchemy.engines import at_first_sight, home_of
 from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger, Wait
 
@@ -34,13 +33,13 @@ def install(ledger: Ledger, guard: Guard) -> None:
     _ledger, _guard = ledger, guard
     patch(guard, _HOOK, QueuePool, "_inc_overflow", _growing(QueuePool._inc_overflow))
     guard.add(_HOOK, _disarm)
+    at_first_sight[:] = [see]
 
 
-def see(pools: Iterable[Any]) -> None:
-    """Watch those of the ``pools`` made before that are full already."""
-    for pool in pools:
-        if _is_full(pool, 0):
-            _arm(pool)
+def see(pool: Any) -> None:
+    """Watch a pool made before, where it is full already."""
+    if isinstance(pool, QueuePool) and _is_full(pool, 0):
+        _arm(pool)
 
 
 def _growing(original: Any) -> Any:
