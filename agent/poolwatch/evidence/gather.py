@@ -22,8 +22,10 @@ _LONGEST_WAIT = 60.0
 _SHARE = 50
 """Times as long as a look from below took is rested after it: it stops the program, scan by scan."""
 _TOLD_BELOW = {"unseen", "other"}
-_SECOND_EFFORT = 10
-"""Where a first walk was cut short, the next goes as many times as far: the suspicion becomes more, or goes."""
+_SECOND_EFFORT = 4
+"""The second walk for a lease goes as many times as far: the suspicion becomes more, or goes. Those after it do not."""
+_FAR_SHARE = 20
+"""Times as long as such a walk took none is begun after it: looks wait for it, and more suspects come all the time."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class _Answer:
     retained_by: tuple[str, ...]
     again_at: float
     wait: float = _FIRST_WAIT
+    far: bool = False
+    """True once a walk went far for it."""
 
     def is_of_use(self) -> bool:
         """Tell whether the lease is out and its owner lives: its users come and go, and each brings it here again."""
@@ -48,7 +52,7 @@ class Witness:
         self._answers: dict[int, _Answer] = {}
         self._served: set[Site] = set()
         """The lines whose connections were seen in a queue: there they belong while nobody uses them."""
-        self._rest_until = 0.0
+        self._rest_until = self._far_after = 0.0
 
     def ask(self, suspects: list[Lease], now: float, *, final: bool = False) -> None:
         """Find out who keeps the handles of ``suspects``; forgets whoever is no suspect any more."""
@@ -61,8 +65,12 @@ class Witness:
         handles = {key: lease for lease in due if (key := _handle_id(lease)) is not None}
         for lease in handles.values():
             self._answers.setdefault(lease.id, _Answer(lease, lease.user, "unknown", (), now))  # should the walk fail
-        asked_before = any(lease.id in known and lease.owner.has_ended() for lease in due)
-        living, whole, served = reach.by_living_frames(set(handles), _SECOND_EFFORT if asked_before else 1)
+        again = [known[lease.id] for lease in due if lease.id in known and lease.owner.has_ended()]
+        far = not final and now >= self._far_after and any(not answer.far for answer in again)
+        began = thread_time()
+        living, whole, served = reach.by_living_frames(set(handles), _SECOND_EFFORT if far else 1)
+        if far:
+            self._far_after = now + _FAR_SHARE * (thread_time() - began)
         paths = reach.by_modules(set(handles) - living)
         served |= {key for key, kept in paths.items() if kept.served}
         self._served |= {handles[key].site for key in served if handles[key].site.counted is None}
@@ -71,9 +79,13 @@ class Witness:
         for key, lease in handles.items():
             kept = paths.get(key)
             held_by = "living frame" if key in living else self._held_by(lease, kept, whole, unseen.get(key))
-            wait = min(_LONGEST_WAIT, 2 * known[lease.id].wait) if lease.id in known else _FIRST_WAIT
+            before = known.get(lease.id)
+            wait = _FIRST_WAIT if before is None else min(_LONGEST_WAIT, 2 * before.wait)
+            if held_by == "unknown" and before is not None and before.far and before.user is lease.user:
+                held_by = before.held_by  # a shorter walk does not see what the long one saw
+            far_now = (far and before is not None) or (before is not None and before.far)
             paths_told = (kept.path,) if kept else ()
-            self._answers[lease.id] = _Answer(lease, lease.user, held_by, paths_told, now + wait, wait)
+            self._answers[lease.id] = _Answer(lease, lease.user, held_by, paths_told, now + wait, wait, far_now)
 
     def _unseen(self, dark: dict[int, Lease], known: dict[int, _Answer], now: float, final: bool) -> dict[int, str]:
         """Tell of handles that no walk has reached whether something out of sight keeps them; asks once, and seldom."""

@@ -28,6 +28,7 @@ _SLICE = 500
 LIVING = (50_000, 12)
 _MODULES = (60_000, 12)
 """Steps of one walk, and names from its beginning down."""
+_hurries = 0
 _MAX_SECONDS = 0.5
 """Of CPU, that all the walks from the living may take together, and those from modules."""
 _LONGEST_KEY = 40
@@ -48,6 +49,12 @@ class Living(NamedTuple):
     """False where there was more to look through, so that others may be reached too."""
     served: set[int]
     """Those of ``found`` that lie in a queue by themselves."""
+
+
+def hurry() -> None:
+    """Cut short the walks that are under way: somebody waits for them, as at the end of the process."""
+    global _hurries
+    _hurries += 1
 
 
 def by_living_frames(targets: set[int], effort: int = 1) -> Living:
@@ -91,6 +98,7 @@ class Walk:
         steps, self._depth = bounds
         self._budget = steps * effort
         self._until = thread_time() + _MAX_SECONDS * effort
+        self._hurries = _hurries
         self._seen: set[int] = set()
         self._leaves = Leaves()
 
@@ -103,7 +111,7 @@ class Walk:
             for node in candidates:
                 steps += 1
                 if steps % _SLICE == 0:
-                    if steps > self._budget or thread_time() > self._until:
+                    if steps > self._budget or thread_time() > self._until or self._hurries != _hurries:
                         self.whole = False
                         return
                     sleep(0)

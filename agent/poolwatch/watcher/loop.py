@@ -11,6 +11,7 @@ from poolwatch import model
 from poolwatch.alert import log
 from poolwatch.book import Change
 from poolwatch.config import Config
+from poolwatch.evidence import reach
 from poolwatch.host.guard import Guard
 from poolwatch.host.native import (
     Alarm,
@@ -76,6 +77,7 @@ class Watcher:
         """End the thread and wait for it, at most a second."""
         if self._running:
             self._running = False
+            reach.hurry()
             self._alarm.ring()
             self._done.wait(1.0)
             wait_for_end_of(self._native_id)
