@@ -153,3 +153,30 @@ def test_what_was_replaced_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     run.communicate(timeout=60)
     assert (len(now["processes"]), now["leases"], [pool["used"] for pool in now["pools"]]) == (2, [], [0])
+
+
+BEATS = """
+import threading, time
+from sqlalchemy import create_engine, text
+engine = create_engine("sqlite:///shop.db", pool_size=9)
+kept = engine.connect() if {kept} else None
+def beat():
+    while True:
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+            time.sleep(0.05)
+def stand():
+    with engine.connect():
+        time.sleep(60)
+for _ in range(3):
+    threading.Thread(target=stand if {kept} else beat, daemon=True).start()
+time.sleep(0.6)
+"""
+
+
+@pytest.mark.parametrize(("kept", "held"), [(False, 0), (True, 4)])
+def test_daemon_threads_are_cut_short(tmp_path: Path, kept: bool, held: int) -> None:
+    """What daemon threads take and return all the time is out at the end for no fault; what is kept is told."""
+    program = script(tmp_path, BEATS.format(kept=kept))
+    poolwatch("run", "--report", "r.json", "--", sys.executable, program, cwd=tmp_path)
+    assert sum(found["count"] for found in reported(tmp_path / "r.json")["findings"]) == held

@@ -133,7 +133,7 @@ def process_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
     if not snapshot.final:
         return
     for lease in snapshot.leases:
-        if not (lease.returned or lease.collected):
+        if not (lease.returned or lease.collected or _on_its_way_back(snapshot, lease)):
             yield of_lease(
                 snapshot,
                 lease,
@@ -143,6 +143,18 @@ def process_ended(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
                 f"{seconds(lease.age_seconds)} before.",
                 hint("leak.process_ended", lease.library),
             )
+
+
+def _on_its_way_back(snapshot: Snapshot, lease: Lease) -> bool:
+    """Tell whether another thread, which the end has cut short, holds no longer than those that its line returns."""
+    if not lease.user.alive or lease.user.thread_id == snapshot.ending_thread:
+        return False
+    usual = [
+        totals.use_seconds_total / totals.checkouts_total
+        for totals in snapshot.sites
+        if (totals.pool, totals.site) == (lease.pool, lease.site) and totals.checkouts_total
+    ]
+    return bool(usual) and lease.age_seconds <= max(2 * usual[0], snapshot.process.interval)
 
 
 def overdue(snapshot: Snapshot, config: Config) -> Iterator[Finding]:

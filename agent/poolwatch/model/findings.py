@@ -128,6 +128,8 @@ class Snapshot:
     findings_total: tuple[FindingTotal, ...] = ()
     final: bool = False
     """True for the last look, at the end of the process."""
+    ending_thread: int = 0
+    """Ident of the thread that ends the process, at its last look."""
 
     def numbers(self) -> Json:
         """Give of the report what metrics are computed from: no leases, and no evidence of findings."""

@@ -15,6 +15,7 @@ from poolwatch.evidence import gather
 from poolwatch.evidence.sockets import Sockets
 from poolwatch.host import speech
 from poolwatch.host.guard import Guard
+from poolwatch.host.native import get_ident
 from poolwatch.ledger import Lease, Ledger, crossing, detached, view
 from poolwatch.ledger.census import Census
 from poolwatch.ledger.totals import News, Totals, long_held, taken
@@ -144,10 +145,11 @@ class Looks:
             leases=leases,
             waiters=tuple(view.waiter(wait, now) for wait in [*waits, *news.waited]),
             incidents=tuple(view.incident(event, now) for event in events),
-            sites=view.sites(self._ledger, census, long_held(sites), self._config.max_sites),
+            sites=view.sites(self._ledger, census, sites if final else long_held(sites), self._config.max_sites),
             scopes=self._totals.flows.totals(),
             sockets=self._sockets.suspects,
             final=final,
+            ending_thread=get_ident() if final else 0,
         )
 
     def _report_inherited(self) -> None:
