@@ -9,9 +9,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from importlib.util import find_spec
+from pathlib import Path
 
-from poolwatch.demo.leaks import SCENES
+import pytest
+
+from poolwatch import Watch
+from poolwatch.demo.narrator import Narrator
+from poolwatch.demo.scenes import NOT_ON_SQLITE, SCENES
+from poolwatch.demo.stage import Stage
+from poolwatch.model import KINDS
 
 DEMO = (sys.executable, "-m", "poolwatch", "demo")
 
@@ -58,8 +64,19 @@ def test_a_sale_without_mistakes_is_served_and_stops_on_interrupt() -> None:
     assert 'db_client_connection_state="used"' in body
 
 
-def test_every_scene_is_there() -> None:
-    """Each scene shows another kind; the async one needs aiosqlite."""
-    kinds = [scene.kind for scene in SCENES]
-    assert len(set(kinds)) == len(kinds)
-    assert ("crossing.loop" in kinds) == bool(find_spec("aiosqlite"))
+def test_every_kind_is_shown_or_said_to_be_left_out() -> None:
+    """Each scene shows another kind, and what SQLite cannot show is named."""
+    assert sorted([*(scene.kind for scene in SCENES), *NOT_ON_SQLITE]) == sorted(KINDS)
+
+
+def test_it_says_what_is_left_out(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a module is missing the scene is left out, and what brings it is said."""
+    monkeypatch.setitem(sys.modules, "aiosqlite", None)
+    needy = [scene for scene in SCENES if scene.needs]
+    assert Narrator(Stage(watch, tmp_path)).leaks(needy) == []
+    said = capsys.readouterr().out
+    assert "crossing.loop: aiosqlite not installed (pip install aiosqlite)\n" in said
+    assert "orphan.socket: needs a database server (poolwatch explain orphan.socket)\n" in said
+    assert "[1/" not in said

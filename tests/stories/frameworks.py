@@ -1,13 +1,17 @@
-"""Requests and jobs as flows: what outlives one, what two share, and correct applications on real servers."""
+"""Requests and jobs as flows: what outlives one, what two share, what workers inherit, and correct applications."""
 
 from __future__ import annotations
 
-from tests.stories.databases import FILE, PG
+from tests.stories.databases import FILE, MARIADB, PG, PG2
 from tests.stories.story import Expected, Story, told
 
 
 def _left(route: str, marker: str = "# <- site", count: int | None = None) -> Expected:
     return Expected("leak.scope_ended", route, "proved", "open", count, site_line=marker)
+
+
+def _forked(workers: int) -> Expected:
+    return Expected("crossing.process", "MainThread", "proved", count=workers)
 
 
 FRAMEWORKS: tuple[Story, ...] = (
@@ -38,7 +42,11 @@ FRAMEWORKS: tuple[Story, ...] = (
         twin="web_flask_clean",
     ),
     *told("web_flask_clean", FILE),
+    *told("web_flask_preload", f"{PG} {PG2}", _forked(2), twin="web_flask_preload_clean"),
+    *told("web_flask_preload_clean", f"{PG} {PG2}"),
     *told("web_celery_leaks", FILE, _left(r"^shop\.ship$"), twin="web_celery_clean"),
     *told("web_celery_clean", FILE),
     *told("web_celery_threads_clean", FILE),
+    *told("web_celery_prefork", f"{PG} {MARIADB}", _forked(1), twin="web_celery_prefork_clean"),
+    *told("web_celery_prefork_clean", f"{PG} {MARIADB}"),
 )

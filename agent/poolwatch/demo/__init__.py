@@ -6,18 +6,38 @@ It uses poolwatch as any program would: ``import poolwatch; watch = poolwatch.in
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from poolwatch.config.values import number, whole
+
+_LONGEST = 86400
+"""Seconds that the shop may sell, or its page stay."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the demo's flags."""
-    parser.add_argument("--port", type=int, default=0, metavar="PORT", help="port of the page (default: any)")
+    port = _checked(whole(0, 65535), "a whole number from 0 to 65535")
+    seconds = _checked(number(0, _LONGEST), f"a number from 0 to {_LONGEST}")
+    parser.add_argument("--port", type=port, default=0, metavar="PORT", help="port of the page (default: any)")
     parser.add_argument(
-        "--seconds", type=float, default=4.0, metavar="N", help="how long the shop sells first (default: 4)"
+        "--seconds", type=seconds, default=4.0, metavar="N", help="how long the shop sells first (default: 4)"
     )
     parser.add_argument(
-        "--stay", type=float, default=0.0, metavar="N", help="how long the page stays up afterwards (default: 0)"
+        "--stay", type=seconds, default=0.0, metavar="N", help="how long the page stays up afterwards (default: 0)"
     )
+
+
+def _checked(parse: Callable[[object], Any], allowed: str) -> Callable[[str], Any]:
+    """Give ``parse`` for argparse: what it refuses is told with what is allowed."""
+
+    def check(given: str) -> Any:
+        try:
+            return parse(given)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{given!r} is not allowed; use {allowed}") from error
+
+    return check
 
 
 def run(args: argparse.Namespace) -> int:

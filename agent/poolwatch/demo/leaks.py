@@ -1,17 +1,13 @@
-"""The shop's mistakes. Each scene makes one, lets it be found at its ``yield``, then cleans up what can be cleaned."""
+"""Mistakes of clerks and threads. Each makes one, lets it be found at its ``yield``, then cleans up what it can."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
-from importlib.util import find_spec
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,29 +16,21 @@ from sqlalchemy.orm import Session
 from poolwatch.demo.shop import Order, open_branch
 from poolwatch.demo.stage import Stage
 
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One mistake: the finding it leads to, the story, and how it is made."""
-
-    kind: str
-    story: str
-    play: Callable[[Stage], AbstractContextManager[None]]
-
-
 COUNT = text("select count(*) from orders")
 KEPT: list[Connection] = []
 """What a clerk forgets here is forgotten until the play is over."""
 
 
-def _in_threads(*works: Callable[[], object]) -> list[threading.Thread]:
-    threads = [threading.Thread(target=work, name=f"clerk-{n}", daemon=True) for n, work in enumerate(works)]
+def in_threads(*works: Callable[[], object], first: int = 0) -> list[threading.Thread]:
+    """Start a clerk for each of the works; ``first`` is the number of the first one."""
+    threads = [threading.Thread(target=work, name=f"clerk-{n}", daemon=True) for n, work in enumerate(works, first)]
     for thread in threads:
         thread.start()
     return threads
 
 
-def _join(threads: list[threading.Thread]) -> None:
+def join(threads: list[threading.Thread]) -> None:
+    """Wait until all have ended."""
     for thread in threads:
         thread.join()
 
@@ -70,7 +58,7 @@ def keep(stage: Stage) -> Iterator[None]:
         connection.execute(COUNT)
         KEPT.append(connection)
 
-    _join(_in_threads(take_stock))
+    join(in_threads(take_stock))
     yield
 
 
@@ -99,10 +87,10 @@ def dawdle(stage: Stage) -> Iterator[None]:
         with engine.connect():
             coffee_is_out.wait()
 
-    threads = _in_threads(report)
+    threads = in_threads(report)
     yield
     coffee_is_out.set()
-    _join(threads)
+    join(threads)
 
 
 @contextmanager
@@ -117,10 +105,10 @@ def pay(stage: Stage) -> Iterator[None]:
             session.flush()
             card_is_read.wait()
 
-    threads = _in_threads(checkout)
+    threads = in_threads(checkout)
     yield
     card_is_read.set()
-    _join(threads)
+    join(threads)
 
 
 # It takes some hundredths of a second, so that two of them overlap. (Not a function in Python: that would wait for the
@@ -136,7 +124,7 @@ def _at_once(session: Session | Connection) -> None:
         with suppress(Exception):  # what SQLAlchemy makes of it is a matter of luck
             session.execute(SLOW)
 
-    _join(_in_threads(bill, bill))
+    join(in_threads(bill, bill))
 
 
 @contextmanager
@@ -166,9 +154,9 @@ def take_turns(stage: Stage) -> Iterator[None]:
                 connection.execute(COUNT)
                 time.sleep(0.2)
 
-        first = _in_threads(serve)
+        first = in_threads(serve)
         time.sleep(0.1)
-        _join(first + _in_threads(serve))
+        join(first + in_threads(serve, first=1))
         yield
 
 
@@ -178,7 +166,7 @@ def exhaust(stage: Stage) -> Iterator[None]:
     engine = open_branch(stage.folder, "hotline", timeout=0.4)
 
     with engine.connect(), engine.connect():
-        _join(_in_threads(lambda: _call(engine)))
+        join(in_threads(lambda: _call(engine)))
         yield
 
 
@@ -199,9 +187,9 @@ def deadlock(stage: Stage) -> Iterator[None]:
             both_hold.wait()
             _call(engine)
 
-    threads = _in_threads(transfer, transfer)
+    threads = in_threads(transfer, transfer)
     yield
-    _join(threads)
+    join(threads)
 
 
 @contextmanager
@@ -213,70 +201,5 @@ def block_loop(stage: Stage) -> Iterator[None]:
         _call(engine)
 
     with engine.connect():
-        _join(_in_threads(lambda: asyncio.run(answer())))
+        join(in_threads(lambda: asyncio.run(answer())))
         yield
-
-
-@contextmanager
-def fork(stage: Stage) -> Iterator[None]:
-    """Use in a forked child a connection that its parent has opened."""
-    engine = open_branch(stage.folder, "night")
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _night_shift(stage, engine, writing)
-    os.close(writing)
-    with open(reading, "rb") as pipe:
-        left = pipe.read()
-    os.waitpid(child, 0)
-    if left:
-        stage.children.append(json.loads(left))
-    yield
-
-
-def _night_shift(stage: Stage, engine: Engine, writing: int) -> None:
-    try:
-        since = stage.watch.snapshot().at
-        with engine.connect():
-            stage.wait_for("crossing.process", since, 2.0)
-        with open(writing, "wb") as pipe:
-            pipe.write(json.dumps(stage.watch.report()).encode())
-    finally:
-        os._exit(0)
-
-
-@contextmanager
-def change_loop(stage: Stage) -> Iterator[None]:
-    """Use an async engine on a second event loop."""
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    engine = create_async_engine(f"sqlite+aiosqlite:///{stage.folder / 'web2'}.db")
-
-    async def visit(last: bool) -> None:
-        async with engine.connect() as connection:
-            await connection.execute(text("select 1"))
-        if last:
-            await engine.dispose()
-
-    asyncio.run(visit(last=False))
-    asyncio.run(visit(last=True))
-    yield
-
-
-SCENES = (
-    Scene("leak.collected", "A clerk drops a connection without closing it.", drop),
-    Scene("leak.owner_ended", "A thread puts its connection into a list, and ends.", keep),
-    Scene("leak.detached", "A connection is detached from its pool, and dropped.", detach),
-    Scene("leak.overdue", "A clerk holds a connection and goes for coffee.", dawdle),
-    Scene("hold.idle_in_transaction", "A transaction stays open while a customer looks for the card.", pay),
-    Scene("crossing.session", "Two threads use one Session.", share_session),
-    Scene("crossing.concurrent", "Two threads run statements on one connection at the same moment.", share_connection),
-    Scene("crossing.interleaved", "Two threads take turns on one connection.", take_turns),
-    Scene("starvation.exhausted", "Two connections are out, and a third is asked for.", exhaust),
-    Scene("starvation.self_deadlock", "Two threads hold one connection each and want another.", deadlock),
-    Scene("starvation.blocked_loop", "An event loop stands still while its thread waits for a pool.", block_loop),
-    Scene("crossing.process", "A child process uses a connection its parent opened.", fork),
-    *((Scene("crossing.loop", "An async engine is used on a second event loop.", change_loop),)
-      if find_spec("aiosqlite") else ()),
-)  # fmt: skip

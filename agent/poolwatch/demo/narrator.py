@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from poolwatch import text
-from poolwatch.demo.leaks import Scene
+from poolwatch.demo.scenes import NOT_ON_SQLITE, Scene
 from poolwatch.demo.shop import Shop
 from poolwatch.demo.stage import Stage
 from poolwatch.model import Json
 
 PATIENCE = 4.0
 """Seconds to wait for a finding."""
-_PAUSE = 0.25
+_PAUSE = 0.15
 """Seconds to read what was found."""
 
 
@@ -48,8 +48,18 @@ class Narrator:
 
     def leaks(self, scenes: Sequence[Scene]) -> list[Scene]:
         """Play the scenes one by one; gives those whose finding did not come."""
+        self._tell_left_out(scenes)
+        shown = [scene for scene in scenes if not scene.missing]
         print("\nNow it makes mistakes, one after the other.", flush=True)
-        return [scene for number, scene in enumerate(scenes, 1) if not self._show(scene, f"{number}/{len(scenes)}")]
+        return [scene for number, scene in enumerate(shown, 1) if not self._show(scene, f"{number}/{len(shown)}")]
+
+    def _tell_left_out(self, scenes: Sequence[Scene]) -> None:
+        print("\nWhat cannot be shown here:")
+        for scene in scenes:
+            if missing := scene.missing:
+                print(f"  {scene.kind}: {' and '.join(missing)} not installed (pip install {' '.join(missing)})")
+        for kind, need in NOT_ON_SQLITE.items():
+            print(f"  {kind}: needs {need} (poolwatch explain {kind})")
 
     def _show(self, scene: Scene, place: str) -> bool:
         print(f"\n[{place}] {scene.story}", flush=True)

@@ -1,4 +1,4 @@
-"""A session has read something and then waits for an HTTP call, its transaction open."""
+"""A session has written something and then waits for an HTTP call, its transaction open."""
 
 from __future__ import annotations
 

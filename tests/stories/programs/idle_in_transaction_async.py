@@ -1,4 +1,4 @@
-"""An AsyncSession has read something and then awaits an HTTP call, its transaction open."""
+"""An AsyncSession has written something and then awaits an HTTP call, its transaction open."""
 
 from __future__ import annotations
 

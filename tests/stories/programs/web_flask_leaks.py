@@ -42,7 +42,7 @@ def serve(*options: str) -> None:
     while "Listening at: " not in Path(log.name).read_text():
         time.sleep(0.1)
     base = Path(log.name).read_text().partition("Listening at: ")[2].split()[0]
-    with httpx.Client(base_url=base) as client:
+    with httpx.Client(base_url=base, timeout=20) as client:
         assert [client.get(path).text for path in ("/orders/1", "/orders/2", "/export")] == ["1"] * 3
     time.sleep(1.8)
     server.terminate()

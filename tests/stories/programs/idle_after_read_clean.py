@@ -1,0 +1,29 @@
+"""The same, but the read is over before another service is asked: a rollback ends its transaction."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+
+engine = create_engine(os.environ["STORY_URL"])
+with engine.begin() as connection:
+    connection.execute(text("create table if not exists rates (n integer)"))
+
+
+def ask_partner(known: int) -> int:
+    time.sleep(1.5)  # their service is slow today
+    return known + 1
+
+
+def handle() -> int:
+    with Session(engine) as session:
+        known = session.execute(text("select count(*) from rates")).scalar_one()
+        session.rollback()
+        return ask_partner(known)
+
+
+assert handle() == 1
+print("done")
