@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.launcher import kinds, poolwatch, reported, script
 from tests.servers import Server
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -197,3 +198,28 @@ def test_async_connection_of_the_parent_is_of_another_process(postgres: Server, 
         tmp_path,
     )
     assert printed == ["['crossing.process']"]
+
+
+SPAWNED = """
+import os, pty, subprocess, sys, threading, time
+from sqlalchemy import create_engine
+engine = create_engine("sqlite:///shop.db", pool_size=1, max_overflow=0, pool_timeout=60)
+if {how!r} == "forkpty":
+    pid, _ = pty.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+else:
+    subprocess.run([sys.executable, "-S", "-c", ""], preexec_fn=os.setsid)
+kept = engine.connect()
+threading.Timer(2.0, os.kill, (os.getpid(), 9)).start()
+engine.connect()
+"""
+
+
+@pytest.mark.parametrize("how", ["forkpty", "preexec_fn"])
+def test_watched_after_other_forks(tmp_path: Path, how: str) -> None:
+    """Whoever waits for ever is seen to, where the process has forked in another way than by ``os.fork``."""
+    program = script(tmp_path, SPAWNED.format(how=how))
+    poolwatch("run", "--report", "r.json", "--", sys.executable, "-W", "ignore", program, cwd=tmp_path)
+    assert "starvation.self_deadlock" in kinds(reported(tmp_path / "r.json"))

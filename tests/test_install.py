@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from sqlalchemy.pool.base import _ConnectionFairy
 
 import poolwatch
 from poolwatch import PoolwatchError
+from tests.launcher import poolwatch as run
+from tests.launcher import script
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +109,40 @@ def test_install_evaluates_no_lazy_proxy() -> None:
     assert watch.snapshot().process.hook_errors == {}
     watch.uninstall()
     assert lazy
+
+
+TAKEN_OUT = """
+import gc, poolwatch
+from sqlalchemy import create_engine
+from sqlalchemy.pool import QueuePool
+watch = poolwatch.install()
+watch.uninstall()
+poolwatch.uninstall()
+create_engine("sqlite://", poolclass=QueuePool).connect()
+gc.collect()
+"""
+
+
+def test_a_program_does_not_take_out_its_launchers_watch(tmp_path: Path) -> None:
+    """Under ``poolwatch run`` a program that installs and takes out, as our own README does, is watched to its end."""
+    done = run("run", "--fail-on", "proved", "--", sys.executable, script(tmp_path, TAKEN_OUT), cwd=tmp_path)
+    assert (done.returncode, "LEAK.COLLECTED" in done.stderr) == (3, True)
+
+
+COPIED = """
+import copy, importlib.util, sys
+class Finder:
+    asked = 0
+    def find_spec(self, name, path, target=None):
+        self.asked += name == "sqlalchemy"
+sys.meta_path.insert(0, finder := Finder())
+copy.deepcopy(importlib.util.find_spec("sqlalchemy"))
+import sqlalchemy
+print(finder.asked)
+"""
+
+
+def test_the_import_system_is_asked_as_ever(tmp_path: Path) -> None:
+    """Specs of what is waited for can be copied, and finders of the application's are asked once for each question."""
+    done = run("run", "--", sys.executable, script(tmp_path, COPIED), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr

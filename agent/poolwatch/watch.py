@@ -19,7 +19,7 @@ from poolwatch.hooks import table
 from poolwatch.hooks.imports import when_imported
 from poolwatch.host import ends, native, speech
 from poolwatch.host.guard import Guard
-from poolwatch.ledger import Lease, Ledger
+from poolwatch.ledger import Lease, Ledger, nobody_looks
 from poolwatch.libraries import versions
 from poolwatch.report.spool import DIRECTORY_VARIABLE, Spool
 from poolwatch.senses import greenlets, route
@@ -36,6 +36,8 @@ class Watch:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.stays = False
+        """True where whoever has it is another than the program, and will take it out himself."""
         self._ledger = Ledger(
             stack_depth=config.stack_depth,
             max_sites=config.max_sites,
@@ -73,10 +75,13 @@ class Watch:
         self._watcher.start()
 
     def uninstall(self) -> None:
-        """Take everything out: no listener, no patched attribute, no thread is left. Twice is once."""
+        """Take everything out: no listener, no patched attribute, no thread is left. Twice is once.
+
+        What ``poolwatch run`` or the pytest plugin has put in stays: the program under it cannot take it out.
+        """
         global _installed
         with _turn():
-            if _installed is self:
+            if _installed is self and not self.stays:
                 _installed = None
                 self._end()
 
@@ -187,7 +192,9 @@ class Watch:
     def after_fork_in_parent(self) -> None:
         """Go on looking, but not before the fork is over: from 3.12 on Python warns of threads beside a fork."""
         if sys.version_info >= (3, 12):
-            gc.callbacks.append(self._go_on_after_collection)  # where somebody forks with another ``fork`` than os.fork
+            # where somebody forks with another ``fork`` than os.fork: at the next collection, or when somebody waits
+            gc.callbacks.append(self._go_on_after_collection)
+            self._ledger.at_wait = self.after_fork
         else:
             self.after_fork()
 
@@ -209,6 +216,7 @@ class Watch:
             self.after_fork()
 
     def _wait_no_more(self) -> None:
+        self._ledger.at_wait = nobody_looks
         while self._go_on_after_collection in gc.callbacks:
             gc.callbacks.remove(self._go_on_after_collection)
 

@@ -40,7 +40,7 @@ def _hook() -> None:
         _load()
         from poolwatch.watch import install
 
-        install()
+        install().stays = True
     except Exception as error:
         _note(error)
 

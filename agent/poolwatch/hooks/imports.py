@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -33,17 +32,12 @@ def forget() -> None:
 class _Finder(MetaPathFinder):
     """Finds nothing itself: asks the others and puts a call behind the loading."""
 
-    def __init__(self) -> None:
-        self._asking: set[str] = set()
-
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in _waiting or name in self._asking:
+        if name not in _waiting or self not in sys.meta_path:
             return None
-        self._asking.add(name)
-        try:
-            spec = importlib.util.find_spec(name)
-        finally:
-            self._asking.discard(name)
+        others = sys.meta_path[sys.meta_path.index(self) + 1 :]  # those before have been asked
+        found = (other.find_spec(name, path, target) for other in others if hasattr(other, "find_spec"))
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader)
         return spec
@@ -56,6 +50,8 @@ class _Loader(Loader):
         self._own = own
 
     def __getattr__(self, name: str) -> object:
+        if name == "_own":  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self._own, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:

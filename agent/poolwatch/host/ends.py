@@ -6,7 +6,7 @@ watch is installed. ``os._exit`` is wrapped because forked children end that way
 have shut down (uvicorn does on SIGTERM); ``os.execv`` and ``os.execve``, through which all of their family go, because
 another program takes the process's place, and its connections go with it.
 
-``os.fork`` is wrapped from Python 3.12 on, which counts the process's threads after the handlers of
+``os.fork`` and ``os.forkpty`` are wrapped from Python 3.12 on, which counts the process's threads after the handlers of
 ``os.register_at_fork`` and warns of forks with threads: only the wrapper knows when the counting is over.
 """
 
@@ -75,8 +75,9 @@ def follow(watched: Watched) -> None:
     _wrap(signal, "raise_signal", _raising)
     _wrap(os, "execv", _replacing)
     _wrap(os, "execve", _replacing)
-    if sys.version_info >= (3, 12) and hasattr(os, "fork"):
-        _wrap(os, "fork", _following)
+    for name in ("fork", "forkpty") if sys.version_info >= (3, 12) else ():
+        if hasattr(os, name):
+            _wrap(os, name, _following)
 
 
 def unfollow() -> None:
@@ -142,7 +143,7 @@ def _can_run(path: Any) -> bool:
         return False
 
 
-def _following(fork: Callable[[], int]) -> Callable[[], int]:
+def _following(fork: Callable[[], Any]) -> Callable[[], Any]:
     """Give a ``fork`` that tells when it is over. All in C: a warning of Python's names the caller's line, not ours."""
     followed = partial(next, map(_forked, iter(fork, None)))
     for name in ("__name__", "__qualname__", "__module__", "__doc__"):
@@ -150,10 +151,11 @@ def _following(fork: Callable[[], int]) -> Callable[[], int]:
     return followed
 
 
-def _forked(pid: int) -> int:
-    if pid:
+def _forked(forked: Any) -> Any:
+    """Pass on what ``fork`` gives, a pid, or ``forkpty``, which adds a descriptor."""
+    if forked if isinstance(forked, int) else forked[0]:
         _tell("after_fork")
-    return pid
+    return forked
 
 
 def _before() -> None:

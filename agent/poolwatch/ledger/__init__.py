@@ -6,7 +6,7 @@ thread adds to. What must be counted is counted by the watcher from what it drai
 """
 
 from poolwatch.ledger.leases import Lease
-from poolwatch.ledger.ledger import Ledger, handle_gone
+from poolwatch.ledger.ledger import Ledger, handle_gone, nobody_looks
 from poolwatch.ledger.records import Conn, Event, Pool, Wait
 
-__all__ = ["Conn", "Event", "Lease", "Ledger", "Pool", "Wait", "handle_gone"]
+__all__ = ["Conn", "Event", "Lease", "Ledger", "Pool", "Wait", "handle_gone", "nobody_looks"]

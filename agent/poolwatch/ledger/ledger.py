@@ -35,7 +35,7 @@ def handle_gone(lease: Lease) -> None:
         _gone.append(lease)
 
 
-def _nobody_looks() -> None:
+def nobody_looks() -> None:
     """Stand in for a watcher."""
 
 
@@ -65,8 +65,10 @@ class Ledger(Pools):
         """By library: gives the handle of a lease back to its pool."""
         self.refillers: dict[str, Refiller] = {}
         """By library: makes good the slot of a lease that was collected, and tells whether it had to."""
-        self.look_now: Callable[[], None] = _nobody_looks
+        self.look_now: Callable[[], None] = nobody_looks
         """Has the watcher look at once; for what a forked child, which may be killed without a word, must tell."""
+        self.at_wait: Callable[[], None] = nobody_looks
+        """Is called when somebody begins to wait for a pool: a watcher that was stopped for a fork must see that."""
         self.remedied: deque[str] = deque(maxlen=QUEUE)
         """Names of the remedies that were applied."""
         self.stack_depth = stack_depth
@@ -223,6 +225,7 @@ class Ledger(Pools):
 
         ``home`` is the serial of the pool object, where the logical pool may have had several.
         """
+        self.at_wait()
         wait = Wait(pool, current(), on_loop, self.here(2), home)
         self.waits[id(wait)] = wait
         return wait

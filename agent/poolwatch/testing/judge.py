@@ -27,7 +27,8 @@ def begin(config: pytest.Config) -> None:
     if grade not in GRADES:
         raise pytest.UsageError(f"poolwatch_grade: {grade!r} is not allowed; use one of: {', '.join(GRADES)}")
     watch = installed()
-    config.pluginmanager.register(Judge(watch or install(), grade, config, own=watch is None), "poolwatch-judge")
+    judge = Judge(watch or install(), grade, config, own=watch is None)
+    config.pluginmanager.register(judge, "poolwatch-judge")
 
 
 class Judge:
@@ -38,6 +39,7 @@ class Judge:
         self._grade = grade
         self._config = config
         self._own = own
+        watch.stays = watch.stays or own
         self._trial: Trial | None = None
         self._reports: list[pytest.TestReport] = []
         """Of the test that runs, phase by phase."""
@@ -124,6 +126,7 @@ class Judge:
             output[_SITES] = sites
         self._sites += sites
         if self._own:
+            self._watch.stays = False
             self._watch.uninstall()
 
     @pytest.hookimpl(optionalhook=True)
