@@ -44,6 +44,14 @@ def test_refused_install_leaves_nothing(where: str) -> None:
     held.close()
 
 
+@pytest.mark.parametrize("where", ["/nowhere/r.json", "/"])
+def test_report_that_cannot_be_written_is_refused(where: str) -> None:
+    """A report that has nowhere to go is refused at once, by the option's name, and nothing is installed."""
+    with pytest.raises(PoolwatchError, match=f"option 'report': '{where}' is not allowed; use the path of a file in"):
+        poolwatch.install(report=where)
+    assert poolwatch.installed() is None
+
+
 def test_what_watches_here_is_asked_without_the_watch() -> None:
     """Snapshot, findings and uninstall are functions too: who runs under ``poolwatch run`` has no Watch at hand."""
     for ask in (poolwatch.snapshot, poolwatch.findings):

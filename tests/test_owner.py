@@ -397,6 +397,61 @@ def test_gevent(tmp_path: Path) -> None:
     assert printed.splitlines() == ["greenlet False MainThread", "True ['leak.owner_ended']"]
 
 
+def test_names_of_greenlets(tmp_path: Path) -> None:
+    """A greenlet has the name of the thread it is, or its own, or one with a number that no other greenlet gets."""
+    pytest.importorskip("gevent")
+    printed = run(
+        """
+        from gevent import monkey
+        monkey.patch_all()
+        import gevent, greenlet, threading, poolwatch
+        from sqlalchemy import create_engine
+        watch = poolwatch.install(interval=60)
+        engine = create_engine("sqlite:///shop.db", pool_size=20, connect_args={"check_same_thread": False})
+        kept = []
+        class Mailer(gevent.Greenlet):
+            def _run(self):
+                take()
+        def take():
+            kept.append(engine.connect())
+        def take_named(late):
+            if late:
+                take()
+            gevent.getcurrent().name = "sweeper"
+            if not late:
+                take()
+            watch.snapshot()
+        def take_renamed():
+            take()
+            threading.current_thread().name = "biller"
+            watch.snapshot()
+        def take_with_dummy():
+            threading.current_thread()  # gevent makes one up, as for a record of logging
+            take()
+        threading.Thread(target=take, name="clerk").start()
+        gevent.sleep(0)
+        for start in (
+            lambda: threading.Thread(target=take_renamed, name="worker").start(),
+            lambda: gevent.spawn(take), lambda: gevent.spawn(take),
+            lambda: gevent.spawn(take_named, False), lambda: gevent.spawn(take_named, True),
+            lambda: gevent.spawn(take_with_dummy), lambda: Mailer().start(),
+            lambda: greenlet.greenlet(take).switch(),
+        ):
+            start()
+            gevent.sleep(0.001)
+        for lease in sorted(watch.snapshot().leases, key=lambda lease: lease.id):
+            print(lease.owner.alive, lease.owner.greenlet.replace(str(lease.owner.key), "N"))
+            kept.pop().close()
+        engine.dispose()
+        """,
+        tmp_path,
+    )
+    assert printed.splitlines() == [
+        "False clerk", "False biller", "False Greenlet-N take", "False Greenlet-N take", "False sweeper",
+        "False sweeper", "False Greenlet-N take_with_dummy", "False Mailer-N Mailer._run", "False greenlet-N",
+    ]  # fmt: skip
+
+
 def test_after_fork(tmp_path: Path) -> None:
     """In a forked child the owner is of the child's process, and the thread that forked is its main thread."""
     printed = run(

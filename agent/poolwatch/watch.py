@@ -51,6 +51,7 @@ class Watch:
         self._pid_namespace = native.pid_namespace()
         self._collector: Any = None
         self._server: Any = None
+        self._target = config.report and (config.report if config.report == "-" else os.path.abspath(config.report))
         folder = os.environ.get(DIRECTORY_VARIABLE)
         self._watcher = Watcher(self._ledger, self._guard, config, Spool(folder) if folder else None, self._describe)
         self._alerts = own_alerts(config, self._watcher.found)
@@ -259,10 +260,12 @@ class Watch:
         self._alerts.close("the process has ended, and its connections with it")
         self._telemetry.close()
         speech.finish()
-        if self.config.report and not os.environ.get(DIRECTORY_VARIABLE):
-            from poolwatch.text import write
+        if self._target and not os.environ.get(DIRECTORY_VARIABLE):
+            from poolwatch.text import wrote
 
-            write(self.report(), self.config.report)
+            if not wrote(self.report(), self._target):
+                self._target = None  # the end may come twice, as by os._exit in a function of atexit
+                speech.finish()
 
 
 def install(config: Config | None = None, **options: object) -> Watch:

@@ -22,6 +22,7 @@ from poolwatch.config.values import (
     one_of,
     secret,
     switch,
+    target,
     text,
     urls,
     whole,
@@ -77,6 +78,7 @@ def _secret(check: Callable[[str], object], allowed: str, help: str, metavar: st
 _HOOK_NAMES = ("all", *HOOKS)
 _TELEMETRY_NAMES = ("all", "metrics", "spans", "logs", "none")
 _KIND_NAMES = ("all", *dict.fromkeys(kind.partition(".")[0] for kind in KINDS), *KINDS)
+_TARGET = "the path of a file in a folder that can be written to, or - for standard output"
 _URLS = "URLs that begin with http:// or https://, with commas between them"
 
 
@@ -96,9 +98,7 @@ class Config:
     stack_depth: int = _count(16, 1, 128, "frames kept of a stack")
     max_sites: int = _count(1000, 1, 100_000, "sites with totals of their own; the rest is counted as 'other'")
     max_findings: int = _count(1000, 1, 100_000, "findings kept; what is beyond is counted as dropped")
-    report: str | None = _option(
-        None, Rule(text, "a path, or - for standard output", "where the report goes at exit", metavar="PATH")
-    )
+    report: str | None = _option(None, Rule(target, _TARGET, "where the report goes at exit", metavar="PATH"))
     serve: str | None = _option(
         None, Rule(address, "HOST:PORT", "serve /metrics and /report.json there", metavar="HOST:PORT")
     )
@@ -110,7 +110,7 @@ class Config:
     )
     reclaim: tuple[str, ...] = _option(
         (),
-        Rule(names(REMEDIES), "a list of " + ", ".join(REMEDIES), "leaks to give back once proved", metavar="NAMES"),
+        Rule(names(REMEDIES, 0), "a list of " + ", ".join(REMEDIES), "leaks to give back once proved", metavar="NAMES"),
     )
     protect_fork: bool = _option(
         False, Rule(switch, "true or false", "replace inherited connections at checkout", metavar="BOOL")

@@ -55,18 +55,36 @@ def text(value: object) -> str | None:
     return os.fspath(value) if value else None
 
 
+def target(value: object) -> str | None:
+    """Allow -, or the path of a file, unless it is plain already that it cannot be written; nothing is None."""
+    path = text(value)
+    if path is not None and path != "-" and not _is_writable(path):
+        raise ValueError(value)
+    return path
+
+
+def _is_writable(path: str) -> bool:
+    """Tell whether a file may be put there, in the place of another too, or a device or pipe be written to."""
+    if os.path.isdir(path):
+        return False
+    if os.path.exists(path) and not os.path.isfile(path):
+        return os.access(path, os.W_OK)
+    folder = os.path.dirname(os.path.realpath(path))
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+
+
 def address(value: object) -> str | None:
     """Allow HOST:PORT."""
     if not value:
         return None
     host, _, port = str(value).rpartition(":")
-    if not host or not 0 <= int(port) <= 65535:
+    if not host or not 0 <= int(port) <= 65535 or host.startswith("[") != host.endswith("]"):
         raise ValueError(value)
     return str(value)
 
 
-def names(known: Iterable[str]) -> Callable[[object], tuple[str, ...]]:
-    """Allow a list of known names, or one text with commas between them."""
+def names(known: Iterable[str], least: int = 1) -> Callable[[object], tuple[str, ...]]:
+    """Allow a list of known names, ``least`` of them or more, or one text with commas between them."""
     allowed = set(known)
 
     def parse(value: object) -> tuple[str, ...]:
@@ -74,7 +92,7 @@ def names(known: Iterable[str]) -> Callable[[object], tuple[str, ...]]:
         if not all(isinstance(item, str) for item in items):
             raise ValueError(value)
         names = tuple(item.strip() for item in items if item.strip())
-        if not set(names) <= allowed:
+        if not set(names) <= allowed or len(names) < least:
             raise ValueError(value)
         return names
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from poolwatch.config import Config
 from poolwatch.detectors.facts import holder, owners, pool_facts, pool_of, seconds, sentence
 from poolwatch.detectors.hints import hint
-from poolwatch.model import Finding, Json, Lease, PoolState, Site, Snapshot, Waiter
+from poolwatch.model import Finding, Json, Lease, PoolState, Site, Snapshot, Waiter, told_apart
 
 _SETTLED = 0.4
 """A wait this old (seconds) is a standstill, not a short ``wait_for(pool.acquire(), …)`` that gives up."""
@@ -16,7 +17,8 @@ _SETTLED = 0.4
 
 def self_deadlock(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
     """Everybody who holds a connection of a pool waits for another one of it: proved."""
-    for pool, holders, waiting in _standstills(snapshot):
+    for pool, out, waiters in _standstills(snapshot):
+        holders, waiting = _apart(out, waiters)
         yield _about_pool(
             snapshot,
             pool,
@@ -73,7 +75,8 @@ def exhausted(snapshot: Snapshot, config: Config) -> Iterator[Finding]:
         holders = list(longest.holders) or _holders(snapshot, pool, longest.home)
         if not holders and _has_none(pool_of(snapshot, pool)):
             continue
-        holders.sort(key=lambda lease: -lease.age_seconds)
+        holders, starved = _apart(sorted(holders, key=lambda lease: -lease.age_seconds), starved)
+        longest = max(starved, key=lambda waiter: waiter.waited_seconds)
         timed_out = sum(waiter.timed_out for waiter in starved)
         outcome = f"{timed_out} timed out" if timed_out else "waits still"
         passed_by = _come_back(holders, longest)
@@ -182,6 +185,13 @@ def _about_pool(
         lease=facts,
         subjects=frozenset(w.id for w in waiters),
     )
+
+
+def _apart(holders: list[Lease], waiters: list[Waiter]) -> tuple[list[Lease], list[Waiter]]:
+    """Give both with the names by which those who hold and those who wait are told apart."""
+    people = iter(told_apart(*(lease.user for lease in holders), *(waiter.owner for waiter in waiters)))
+    held = [replace(lease, user=next(people)) for lease in holders]
+    return held, [replace(waiter, owner=next(people)) for waiter in waiters]
 
 
 def _holders(snapshot: Snapshot, pool: str, home: int) -> list[Lease]:

@@ -20,7 +20,7 @@ from poolwatch.model.findings import (
     grade_at_least,
 )
 from poolwatch.model.jsonable import Json, plain
-from poolwatch.model.leases import Frame, Incident, Lease, Owner, OwnerKind, Site, Waiter
+from poolwatch.model.leases import Frame, Incident, Lease, Owner, OwnerKind, Site, Waiter, told_apart
 from poolwatch.model.numbers import (
     Exemplar,
     Floor,
@@ -68,4 +68,5 @@ __all__ = [
     "fault",
     "grade_at_least",
     "plain",
+    "told_apart",
 ]  # fmt: skip

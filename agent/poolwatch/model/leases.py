@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 OwnerKind = Literal["thread", "task", "greenlet"]
@@ -49,17 +49,33 @@ class Owner:
     alive: bool = True
     scope_attributes: str | None = None
     """What the application said of the scope, as in "day=monday, number=3"."""
-    JSON: ClassVar = ("pid", "thread", "task", "greenlet", "loop", "scope", "scope_attributes", "trace_id", "alive")
+    JSON: ClassVar = (
+        "pid", "thread", "thread_id", "task", "greenlet", "key", "loop", "scope", "scope_attributes", "trace_id",
+        "alive",
+    )  # fmt: skip
     ended_for: float = 0.0
     key: int = 0
     """Identity within its process: two values with the same key are the same owner."""
     traceparent: str | None = None
     """Trace, span and flags as W3C writes them."""
+    mark: str = ""
+    """What is said behind the name where somebody else has the same; see ``told_apart``."""
 
     def __str__(self) -> str:
         inner = self.task or self.greenlet
-        name = f"{self.kind} {inner} on thread {self.thread}" if inner else f"thread {self.thread}"
-        return f"{name} (pid {self.pid})"
+        name = f"{self.kind} {inner}{self.mark} on thread" if inner else "thread"
+        return f"{name} {self.thread}{'' if inner else self.mark} (pid {self.pid})"
+
+
+def told_apart(*people: Owner) -> tuple[Owner, ...]:
+    """Give those who are named together, each with its key behind the name where others have the same.
+
+    A thread's ident would not do: the next thread gets that of one that has ended.
+    """
+    keys: dict[str, set[int]] = {}
+    for one in people:
+        keys.setdefault(str(one), set()).add(one.key)
+    return tuple(replace(one, mark=f" #{one.key}") if len(keys[str(one)]) > 1 else one for one in people)
 
 
 _HANDED_OVER = {"living frame", "living thread", "queue"}
@@ -71,7 +87,8 @@ class Lease:
 
     ``held_by``: what a bounded walk found to reach the handle, for suspects only: ``"living frame"``, ``"living
     thread"`` (its locals) or ``"queue"`` (handed over), ``"dead frame"`` (only the dead owner's own frame or
-    traceback), ``"aside"`` (something without names, while others of its line lie in a queue), ``"other"``,
+    traceback), ``"aside"`` (something without names, while others of its line lie in a queue), ``"place"``
+    (a plain name that other code reads), ``"other"``,
     ``"unknown"`` (there was too much to look through), ``"unseen"`` (something that the collector does not know);
     None where nobody looked.
     """
@@ -113,7 +130,7 @@ class Lease:
     """True where somebody used it after all who had it before had ended: it lies where others find it."""
     JSON: ClassVar = (
         "id", "pool", "library", "age_seconds", "idle_seconds", "owner", "user", "site", "statements", "busy_seconds",
-        "in_transaction", "detached",
+        "last_statement", "in_transaction", "backend_pid", "detached",
     )  # fmt: skip
 
     @property

@@ -15,6 +15,7 @@ from asyncio import _get_running_loop
 from collections.abc import Container
 from itertools import count
 from time import monotonic
+from types import FunctionType, MethodType
 from typing import Any
 
 from poolwatch.host.native import get_ident, own_threads, thread_local
@@ -105,12 +106,18 @@ class Actor:
         return False
 
     def rename(self) -> str:
-        """Give the name as it is now; threads and tasks are often named after they began."""
-        if self.kind == "thread":
-            self.name = _thread_name(self.thread_id) if not self.ended else self.name
-        if self.kind == "task" and not self.ended and self.ref is not None:
-            self.name = _task_name(self.ref()) or self.name
+        """Give the name as it is now; threads, tasks and greenlets are often named after they began."""
+        if not self.ended:
+            self.name = self._name_now() or self.name
         return self.name
+
+    def _name_now(self) -> str:
+        if self.kind == "thread":
+            return _thread_name(self.thread_id)
+        subject = self.ref() if self.ref else None
+        if subject is None:
+            return ""
+        return _task_name(subject) if self.kind == "task" else _greenlet_name(subject)
 
 
 class OwnThread(Actor):
@@ -214,20 +221,38 @@ def _new_task(task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> Actor
     return actor
 
 
-def _task_name(task: asyncio.Task[Any] | None) -> str:
-    """Give name and function of a task; nothing of one that is gone."""
-    return "" if task is None else f"{task.get_name()} {getattr(task.get_coro(), '__qualname__', '')}".strip()
+def _task_name(task: asyncio.Task[Any]) -> str:
+    """Give name and function of a task."""
+    return f"{task.get_name()} {getattr(task.get_coro(), '__qualname__', '')}".strip()
 
 
 def _new_greenlet(greenlet: Any) -> Actor:
-    name = getattr(greenlet, "name", None) or f"greenlet-{getattr(greenlet, 'minimal_ident', id(greenlet))}"
-    actor = Actor("greenlet", str(name), _thread())
+    actor = Actor("greenlet", "", _thread())
+    actor.name = _greenlet_name(greenlet) or f"{type(greenlet).__name__}-{actor.key} {_function(greenlet)}".strip()
     parent = greenlet.parent
     above = _greenlets.get(id(parent)) if parent.parent is not None else actor.thread
     actor.above = above.key if above else 0
     _register(_greenlets, greenlet, actor, _greenlet_gone)
     greenlets.meet(greenlet)
     return actor
+
+
+def _greenlet_name(greenlet: Any) -> str:
+    """Give the name that somebody has chosen: of the thread that it is under gevent's patches, or its own.
+
+    What gevent makes up for the others does not tell them apart: the next greenlet gets the name of one that has died.
+    """
+    thread = threading._active.get(id(greenlet))  # type: ignore[attr-defined]
+    if thread is not None and not str(thread.name).startswith("Dummy-"):
+        return str(thread.name)
+    name = vars(greenlet).get("name") or getattr(type(greenlet), "name", None)
+    return name if isinstance(name, str) else ""
+
+
+def _function(greenlet: Any) -> str:
+    """Name what a greenlet of gevent's runs; nothing of a plain one, which does not tell, or of what is no function."""
+    run = getattr(greenlet, "_run", None)
+    return str(run.__qualname__) if isinstance(run, (FunctionType, MethodType)) else ""
 
 
 def _register(table: dict[int, Actor], subject: Any, actor: Actor, gone: Any) -> None:

@@ -8,6 +8,6 @@ from __future__ import annotations
 from poolwatch.text.header import summary
 from poolwatch.text.render import colour_on, overview, render
 from poolwatch.text.words import clean
-from poolwatch.text.writing import FORMATS, form_of, write
+from poolwatch.text.writing import FORMATS, form_of, write, wrote
 
-__all__ = ["FORMATS", "clean", "colour_on", "form_of", "overview", "render", "summary", "write"]
+__all__ = ["FORMATS", "clean", "colour_on", "form_of", "overview", "render", "summary", "write", "wrote"]

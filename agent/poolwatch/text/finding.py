@@ -70,18 +70,29 @@ def _source_line(file: str, line: int) -> str:
 
 def _who(finding: Json) -> list[Line]:
     owners = finding["owners"] if not dicts(finding["lease"].get("holders")) else []  # who are listed
-    lines = [line for owner in owners[:_OWNERS] for line in fact("Who", _owner(owner), most=1)]
+    lines = [line for owner in owners[:_OWNERS] for line in fact("Who", _owner(owner, owners), most=1)]
     more = len(owners) - _OWNERS
     return lines + (fact("", f"... and {several(more, 'owner')} more", "dim") if more > 0 else [])
 
 
-def _owner(owner: Json) -> str:
-    inner = [f"{kind} {owner[kind]} on" for kind in ("task", "greenlet") if owner[kind]][:1]
+def _owner(owner: Json, others: list[Json]) -> str:
+    mark = _mark(owner, others)
+    inner = [f"{kind} {owner[kind]}{mark} on" for kind in ("task", "greenlet") if owner[kind]][:1]
     said = f" ({owner['scope_attributes']})" if owner.get("scope_attributes") else ""
     shown = {"loop": owner["loop"], "scope": owner["scope"] and owner["scope"] + said, "trace_id": owner["trace_id"]}
     marks = [f"{name} {value}" for name, value in shown.items() if value]
-    where = " ".join([*inner, f"thread {owner['thread']} (pid {owner['pid']})"])
+    thread = f"thread {owner['thread']}" + ("" if inner else mark)
+    where = " ".join([*inner, f"{thread} (pid {owner['pid']})"])
     return ", ".join([where, "alive" if owner["alive"] else "ended", *marks])
+
+
+_NAMED_BY = ("pid", "thread", "task", "greenlet")
+
+
+def _mark(owner: Json, others: list[Json]) -> str:
+    """Give an owner's number where another of the finding's owners has the same name."""
+    same = {other.get("key") for other in others if all(other[part] == owner[part] for part in _NAMED_BY)}
+    return f" #{owner['key']}" if len(same - {None}) > 1 and "key" in owner else ""
 
 
 def _since(finding: Json, report: Json) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from poolwatch.model import Json
@@ -11,6 +12,7 @@ MOST = 4
 """People listed of each kind."""
 _LEAST = 24
 """Columns that a name keeps, however long the path beside it is."""
+_NUMBER = re.compile(r" #\d+(?= on thread | \(pid )")
 
 
 def people(finding: Json) -> list[tuple[str, tuple[str, ...]]]:
@@ -52,4 +54,12 @@ def _line(who: str, facts: str, site: object) -> str:
     """Say it in one line; the name gives way to the site."""
     who, site = clean(who), path(str(site))
     site = cut_left(site, ROOM - len(facts) - _LEAST - 3)
-    return f"{cut(who, ROOM - len(facts) - len(site) - 3)}, {facts} {site}"
+    return f"{_cut_name(who, ROOM - len(facts) - len(site) - 3)}, {facts} {site}"
+
+
+def _cut_name(who: str, width: int) -> str:
+    """Shorten a name, but not the number that tells it from another."""
+    number, shortened = _NUMBER.search(who), cut(who, width)
+    if number is None or shortened.startswith(who[: number.end()]):
+        return shortened
+    return cut(who[: number.start()], width - len(number[0])) + number[0]

@@ -9,10 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import TextIO
 
+from poolwatch.host.speech import Log
 from poolwatch.model import Json
 from poolwatch.text.render import colour_on, render
 
 FORMATS = ("text", "json")
+_log = Log("poolwatch")
 
 
 def write(report: Json, target: str | None, form: str | None = None) -> None:
@@ -24,7 +26,18 @@ def write(report: Json, target: str | None, form: str | None = None) -> None:
     if target is None or target == "-":
         _show(report, form, sys.stdout if target else sys.stderr)
     else:
-        _replace(Path(target).resolve(), _rendered(report, form, colour=False))
+        _replace(Path(target), _rendered(report, form, colour=False))
+
+
+def wrote(report: Json, target: str) -> bool:
+    """Do what ``write`` does and tell whether it went well; what did not is logged."""
+    try:
+        write(report, target)
+    except Exception as error:  # of a stream that the host has closed too
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        _log.warning("the report could not be written to %s: %s", target, reason)
+        return False
+    return True
 
 
 def form_of(target: str | None) -> str:
@@ -48,6 +61,7 @@ def _replace(path: Path, content: str) -> None:
     if path.exists() and not path.is_file():  # a device or a pipe is written to, not replaced
         path.write_bytes(data)
         return
+    path = path.resolve()
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with open(handle, "wb") as file:
