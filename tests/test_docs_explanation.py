@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from poolwatch.watcher.states import MOST_ASKED
+
 PAGE = (Path(__file__).parents[1] / "docs" / "explanation.md").read_text("utf-8")
 RECORD = """
 import importlib
@@ -35,3 +37,8 @@ def test_every_patched_method_is_named() -> None:
     table = PAGE.partition("## What poolwatch touches")[2].partition("\n## ")[0]
     named = {name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", table)}
     assert sorted(patched - named) == []
+
+
+def test_bound_of_questions_is_the_codes() -> None:
+    """How many leases a look asks the drivers about is what the page says."""
+    assert f"the {MOST_ASKED} oldest other leases" in PAGE

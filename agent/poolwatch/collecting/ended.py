@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from poolwatch.collecting.living import alive
 from poolwatch.detectors.hints import hint
-from poolwatch.model import Finding, Json, plain
+from poolwatch.model import Finding, Json, Owner, OwnerKind, plain
 from poolwatch.report.merge import site_key
 
 
@@ -18,10 +18,16 @@ def with_ended(report: Json) -> Json:
 
 def died(report: Json) -> Json:
     """Give the report of a process that died without a last word: what it held becomes findings."""
-    findings = list(_findings(report, report["processes"][0]))
+    process = report["processes"][0]
+    findings = list(_findings(report, process))
     totals = [{name: finding[name] for name in ("kind", "grade", "pool", "count")} for finding in findings]
-    counted = report.get("findings_total", []) + totals
-    return {**report, "leases": [], "findings": report["findings"] + findings, "findings_total": counted}
+    return {
+        **report,
+        "processes": [{**process, "exit": "no last word"}],
+        "leases": [],
+        "findings": report["findings"] + findings,
+        "findings_total": report.get("findings_total", []) + totals,
+    }
 
 
 def _findings(report: Json, process: Json) -> Iterator[Json]:
@@ -66,8 +72,7 @@ def _finding(leases: list[Json], report: Json, process: Json) -> Json:
         "proved",
         oldest["pool"],
         oldest.get("library", ""),
-        f"process {process['pid']} died without a last word and still held "
-        + ("a connection" if many == 1 else f"{many} connections"),
+        _summary(oldest, many, process["pid"]),
         hint("leak.process_ended", "killed"),
         lease=facts,
         count=many,
@@ -75,4 +80,19 @@ def _finding(leases: list[Json], report: Json, process: Json) -> Json:
         last_seen=seen,
         pid=process["pid"],
     )
-    return {**plain(finding), "site": oldest["site"], "owners": [{**oldest["owner"], "alive": False}]}
+    people = {(one.get("key"), _name(one)): {**one, "alive": False} for one in (oldest["owner"], oldest["user"])}
+    return {**plain(finding), "site": oldest["site"], "owners": list(people.values())}
+
+
+def _summary(oldest: Json, many: int, pid: int) -> str:
+    site, who = oldest["site"], _name(oldest["user"])
+    taken = f", taken at {site['file']}:{site['line']} {site['function']}" if site else ""
+    died = f"Process {pid} died without a last word"
+    if many == 1:
+        return f"{died} while {who} still held a connection{taken}."
+    return f"{died} and still held {many} connections{taken}, the oldest of them by {who}."
+
+
+def _name(owner: Json) -> str:
+    kind: OwnerKind = "task" if owner["task"] else "greenlet" if owner["greenlet"] else "thread"
+    return str(Owner(owner["pid"], owner["thread"], kind, task=owner["task"], greenlet=owner["greenlet"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from time import thread_time
-from typing import Any
 
 from poolwatch import model
 from poolwatch.evidence import reach, wire
@@ -125,6 +124,8 @@ class Witness:
         if kept is not None and kept.only_dead:
             return "dead frame"
         is_aside = kept is not None and kept.unnamed and lease.user is not lease.owner and lease.site in self._served
+        if kept is not None and kept.is_place:
+            return "place"
         return "aside" if is_aside else below or "other"
 
 
@@ -139,10 +140,10 @@ def note_unseen_use(lease: Lease, now: float) -> None:
 
     Its user is inside the library, the driver says that it executes, or the socket has carried data.
     """
-    handle = lease()
-    if handle is None or lease.conn.inside is not None:
+    carrier = lease.carrier()
+    if carrier is None or lease.conn.inside is not None:
         return
-    connection = driver.driver_connection(handle)
+    connection = driver.driver_connection(carrier)
     at_work = driver.is_executing(connection) or is_at_work(lease.user, connection)
     quiet = 0.0 if at_work else wire.quiet_for(connection)
     if quiet is not None and now - quiet > lease.used:
@@ -150,19 +151,10 @@ def note_unseen_use(lease: Lease, now: float) -> None:
         lease.used = now - quiet
 
 
-def driver_state(lease: Lease) -> dict[str, Any]:
-    """Read transaction state and backend pid of one lease from its driver; for suspects only."""
-    handle = lease()
-    if handle is None or lease.conn.inside is not None:
-        return {}
-    connection = driver.driver_connection(handle)
-    return {"in_transaction": driver.in_transaction(connection), "backend_pid": driver.backend_pid(connection)}
-
-
 def is_listening(lease: Lease) -> bool:
     """Tell whether a lease's connection is held for notifications."""
-    handle = lease()
-    return handle is not None and driver.is_listening(driver.driver_connection(handle))
+    carrier = lease.carrier()
+    return carrier is not None and driver.is_listening(driver.driver_connection(carrier))
 
 
 def stacks(lease: Lease, depth: int) -> dict[str, tuple[model.Frame, ...]]:

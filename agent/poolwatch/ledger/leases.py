@@ -120,6 +120,16 @@ class Lease(weakref.ref[Any]):
     def trace(self, trace: Trace | None) -> None:
         self._trace = trace
 
+    def carrier(self) -> Any:
+        """Give what has the driver's connection, the library's record or the handle; None where it is back or closed.
+
+        Whoever has a handle, even for an instant, may be the last who has it and run its finalizer; not so a record.
+        """
+        conn = self.conn
+        if self.returned or self.collected or not conn.open:
+            return None
+        return self() if conn.record is None or self.more.detached else conn.record()
+
     def own(self) -> More:
         """Give the lease's own More, to write to."""
         if self.more is NOTHING_MORE or self.more is NOTHING_BUT_TOLD:

@@ -8,8 +8,8 @@ from time import monotonic
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from poolwatch.senses import driver, sockets
 from poolwatch.senses import flow as senses_flow
-from poolwatch.senses import sockets
 from poolwatch.senses.actor import Actor, Loop
 from poolwatch.senses.flow import Scope, current_scope
 from poolwatch.senses.marks import Marks
@@ -201,6 +201,7 @@ class Event:
         "overlap",
         "pool",
         "scopes",
+        "state",
         "victim",
         "victim_stack",
     )
@@ -211,6 +212,8 @@ class Event:
         self.kind = kind
         self.pool = pool
         self.lease = lease
+        self.state = driver.UNKNOWN if lease is None else driver.state(lease.carrier())
+        """What the driver said at that moment: when the watcher looks, the connection may be somebody else's."""
         self.victim, self.victim_stack = victim
         self.culprit, self.culprit_stack = culprit
         self.overlap = True

@@ -13,7 +13,7 @@ from poolwatch.ledger.ledger import Ledger
 from poolwatch.ledger.records import NOWHERE, Event, Pool, Site, Sums, Wait
 from poolwatch.ledger.redact import redact
 from poolwatch.ledger.totals import PoolSums, Sites, plus
-from poolwatch.senses import stack
+from poolwatch.senses import driver, stack
 from poolwatch.senses.actor import Actor
 from poolwatch.senses.flow import Scope, Trace, traceparent
 
@@ -27,7 +27,7 @@ def owner(actor: Actor, now: float, scope: Scope | None = None, trace: Trace | N
         kind=actor.kind,
         thread_id=actor.thread_id,
         task=actor.rename() if actor.kind == "task" else None,
-        greenlet=actor.name if actor.kind == "greenlet" else None,
+        greenlet=actor.rename() if actor.kind == "greenlet" else None,
         loop=actor.loop.name if actor.loop else None,
         scope=scope.name if scope else None,
         scope_attributes=scope.said() if scope else None,
@@ -39,14 +39,16 @@ def owner(actor: Actor, now: float, scope: Scope | None = None, trace: Trace | N
     )
 
 
-def lease(raw: Lease, now: float) -> model.Lease:
-    """Freeze one lease; ages are measured at ``now`` or at its return."""
+def lease(raw: Lease, now: float, state: driver.State = driver.UNKNOWN) -> model.Lease:
+    """Freeze one lease; ages are measured at ``now`` or at its return, and ``state`` is what its driver has said."""
     conn = raw.conn
     user = raw.user
     until = raw.returned or raw.collected or now
     where = raw.site
     more = raw.more
-    who = owner(raw.owner, now, more.scope, raw.trace)
+    who = user_now = owner(raw.owner, now, more.scope, raw.trace)
+    if user is not raw.owner:
+        who, user_now = model.told_apart(who, _user(raw, now))
     over = more.scope.over_since(raw.taken) if more.scope is not None else 0.0
     executing = conn.inside is not None and not raw.returned
     return model.Lease(
@@ -54,7 +56,7 @@ def lease(raw: Lease, now: float) -> model.Lease:
         pool=conn.pool.name,
         library=conn.pool.library,
         owner=who,
-        user=who if user is raw.owner else _user(raw, now),
+        user=user_now,
         age_seconds=max(0.0, until - raw.taken),
         idle_seconds=0.0 if executing else max(0.0, until - raw.used),
         site=stack.site(where.code, where.offset) if where.code else None,
@@ -62,6 +64,8 @@ def lease(raw: Lease, now: float) -> model.Lease:
         busy_seconds=raw.busy,
         executing=executing,
         last_statement=redact(raw.statement, conn.pool.system) if raw.statement else None,
+        in_transaction=state.in_transaction,
+        backend_pid=state.backend_pid,
         detached=more.detached,
         collected=bool(raw.collected),
         session=more.session,
@@ -101,14 +105,18 @@ def waiter(raw: Wait, now: float) -> model.Waiter:
 
 def incident(event: Event, now: float) -> model.Incident:
     """Freeze one crossing."""
-    held = lease(event.lease, now) if event.lease is not None else None
+    held = lease(event.lease, now, event.state) if event.lease is not None else None
+    victim, culprit = model.told_apart(
+        owner(event.victim, now, event.scopes[0], _trace(event, event.victim)),
+        owner(event.culprit, now, event.scopes[1], _trace(event, event.culprit)),
+    )
     return model.Incident(
         kind=event.kind,  # type: ignore[arg-type]
         lease=held,
         pool=event.pool.name,
         library=event.pool.library,
-        victim=owner(event.victim, now, event.scopes[0], _trace(event, event.victim)),
-        culprit=owner(event.culprit, now, event.scopes[1], _trace(event, event.culprit)),
+        victim=victim,
+        culprit=culprit,
         at=time() - (now - event.at),
         overlap=event.overlap,
         site=(held.site if held else None) or stack.site_of(event.victim_stack),

@@ -1,6 +1,7 @@
 """What the driver says of a connection: is a transaction open, which backend serves it. By attribute, no import.
 
-Each reader takes the driver's own connection and does no I/O. For suspects and rare paths only.
+Each reader takes the driver's own connection and does no I/O: it may be asked while somebody else executes. For rare
+paths, and at a look for suspects and a bounded number of other leases.
 """
 
 from __future__ import annotations
@@ -10,13 +11,35 @@ import sys
 import weakref
 from collections.abc import Callable
 from functools import _lru_cache_wrapper
-from typing import Any
+from typing import Any, NamedTuple
 
 _IN_TRANSACTION = {2, 3}
-"""libpq: INTRANS and INERROR; ACTIVE (1) is executing."""
+"""libpq: INTRANS and INERROR; ACTIVE (1) is executing, and does not tell in what."""
 _ACTIVE = 1
 _MYSQL_IN_TRANSACTION, _MYSQL_AUTOCOMMIT = 1, 2
 """SERVER_STATUS_IN_TRANS and SERVER_STATUS_AUTOCOMMIT of the MySQL protocol's status flags."""
+
+
+class State(NamedTuple):
+    """What a driver has said of a connection, each None where it cannot."""
+
+    in_transaction: bool | None = None
+    backend_pid: int | None = None
+
+
+UNKNOWN = State()
+"""Of what was not asked."""
+
+
+def state(carrier: Any, before: State | None = None) -> State:
+    """Ask the driver of the connection that a pool's handle or record has; None where it has none any more.
+
+    The backend is asked for once: it stays what it was ``before``.
+    """
+    connection = None if carrier is None else driver_connection(carrier)
+    if connection is None:
+        return State(None, before.backend_pid if before is not None else None)
+    return State(in_transaction(connection), backend_pid(connection) if before is None else before.backend_pid)
 
 
 def in_transaction(connection: Any) -> bool | None:
@@ -33,6 +56,13 @@ def is_nobodys(connection: Any) -> bool:
     if in_transaction(connection) is not False or is_executing(connection):
         return False
     return _first(_AUTOCOMMIT, connection) is not False
+
+
+def is_nothing_open(connection: Any) -> bool:
+    """Tell whether no transaction is open, no statement under way and no result half read; false where unknown."""
+    if in_transaction(connection) is not False or is_executing(connection):
+        return False
+    return not _first(_HALF_READ, connection)
 
 
 def is_executing(connection: Any) -> bool:
@@ -84,7 +114,7 @@ def is_nobodys_any_more(ref: weakref.ref[Any]) -> bool:
 
 
 def driver_connection(handle: Any) -> Any:
-    """Give the innermost driver connection behind a pool's handle (SQLAlchemy's adapters unwrapped)."""
+    """Give the innermost driver connection behind a pool's handle or record (SQLAlchemy's adapters unwrapped)."""
     connection = getattr(handle, "dbapi_connection", handle)
     adapted = getattr(connection, "_connection", None)
     if type(connection).__name__.startswith("AsyncAdapt") and adapted is not None:
@@ -104,7 +134,8 @@ def _first(readers: tuple[Callable[[Any], Any], ...], connection: Any) -> Any:
 
 
 def _libpq(connection: Any) -> bool | None:
-    return int(connection.info.transaction_status) in _IN_TRANSACTION
+    status = int(connection.info.transaction_status)
+    return None if status == _ACTIVE else status in _IN_TRANSACTION
 
 
 def _asyncpg(connection: Any) -> bool | None:
@@ -132,6 +163,15 @@ def _sqlite_autocommit(connection: Any) -> bool | None:
     if callable(connection.in_transaction):
         return None
     return connection.isolation_level is None or getattr(connection, "autocommit", None) is True
+
+
+def _sqlite_half_read(connection: Any) -> bool | None:
+    """Tell whether a cursor of sqlite3's has rows left to fetch: it keeps its statement for so long."""
+    within = getattr(connection, "_conn", connection)  # aiosqlite's
+    known = [ref for part in gc.get_referents(within) if type(part) is list for ref in part]
+    cursors = [ref() for ref in known if type(ref) is weakref.ref]
+    kinds = {type(part).__name__ for cursor in cursors if cursor is not None for part in gc.get_referents(cursor)}
+    return "Statement" in kinds or None
 
 
 def _mysql_status(connection: Any) -> int:
@@ -187,6 +227,11 @@ _TRANSACTION = (_libpq, _asyncpg, _flag, _mysql, _pg8000)
 _LISTENERS = (
     lambda asyncpgs: any(asyncpgs._listeners.values()),
     lambda psycopgs: bool(psycopgs._notify_handlers),
+)
+_HALF_READ = (
+    lambda pymysql: bool(pymysql._result.unbuffered_active),
+    lambda mysql_connector: bool(mysql_connector.unread_result),
+    _sqlite_half_read,
 )
 _AUTOCOMMIT = (_sqlite_autocommit, _mysql_autocommit)
 _BACKEND = (

@@ -87,7 +87,7 @@ class Looks:
         oldest = sorted(census.out(), key=lambda lease: lease.taken)[:most_leases]
         return replace(
             self._numbers(census),
-            leases=tuple(view.lease(lease, census.now) for lease in oldest),
+            leases=tuple(view.lease(lease, census.now, self._suspects.state_of(lease)) for lease in oldest),
             waiters=tuple(view.waiter(wait, census.now) for wait in list(self._ledger.waits.values())),
         )
 
@@ -164,8 +164,7 @@ class Looks:
         if change != "opened" or lease is None or finding.one_per_pool:
             return finding
         lease.site.heat()
-        facts = {**finding.lease, **gather.driver_state(lease)}
-        return self.findings.dress(finding, lease=facts, stacks=gather.stacks(lease, self._config.stack_depth))
+        return self.findings.dress(finding, stacks=gather.stacks(lease, self._config.stack_depth))
 
     def _forget_detached(self, collected: list[Lease]) -> None:
         for lease in collected:

@@ -10,6 +10,8 @@ from poolwatch.evidence import gather
 from poolwatch.host.guard import Guard
 from poolwatch.ledger import Lease, Ledger, view
 from poolwatch.ledger.totals import News
+from poolwatch.senses import driver
+from poolwatch.watcher.states import States
 
 _SHORT_IDLE = 0.2
 """Seconds without a statement after which a lease is asked what it does."""
@@ -24,6 +26,7 @@ class Suspects:
         self._config = config
         self._guard = guard
         self._witness = gather.Witness()
+        self._states = States()
         self._ended: frozenset[int] = frozenset()
         """Leases whose end is news of this look; what comes back during it is news of the next."""
 
@@ -46,6 +49,7 @@ class Suspects:
                 or self._scope_over(lease, now, final)
             ):
                 found[lease.id] = lease
+        self._states.ask(found, out, now)
         return found
 
     def _note_unseen_use(self, out: list[Lease], now: float, idle: float) -> None:
@@ -62,17 +66,19 @@ class Suspects:
             self._witness.ask(ended, now, final=final)
         except Exception as error:  # it goes through objects of the application's, whatever they are
             self._guard.failed("witness", error)
-        frozen = [self._frozen(lease, now, final) for lease in leases]
+        frozen = [self._frozen(lease, now) for lease in leases]
         told = [lease for lease in frozen if final or not lease.returned or lease.id in self._ended]
         return tuple(map(self._witness.testify, told))
 
-    def _frozen(self, lease: Lease, now: float, final: bool) -> model.Lease:
-        frozen = view.lease(lease, now)
+    def state_of(self, lease: Lease) -> driver.State:
+        """Give what the driver of a lease said at the last look."""
+        return self._states.of(lease)
+
+    def _frozen(self, lease: Lease, now: float) -> model.Lease:
+        frozen = view.lease(lease, now, self._states.of(lease))
         if frozen.idle_seconds >= self._config.overdue_after:
             frozen = replace(frozen, listens=gather.is_listening(lease))
-        if frozen.idle_seconds < self._config.idle_in_transaction_after and not final:
-            return frozen
-        return replace(frozen, **gather.driver_state(lease))
+        return frozen
 
     def _long_left(self, lease: Lease, now: float, final: bool) -> bool:
         """Tell whether who used it last has ended, for as long as the option says: and its owner too, or he lives."""
