@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from sqlalchemy.pool.base import _ConnectionFairy
 
 import poolwatch
 from poolwatch import PoolwatchError
+from tests.launcher import environment, script
 from tests.launcher import poolwatch as run
-from tests.launcher import script
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +30,10 @@ def _no_watch() -> Iterator[None]:
         found.uninstall()
 
 
-@pytest.mark.parametrize("where", ["0.0.0.0:9187", "taken"])
-def test_refused_install_leaves_nothing(where: str) -> None:
+def test_refused_install_leaves_nothing() -> None:
     """Where the address to serve at is refused no watch is installed, and the next install is a whole one."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}" if where == "taken" else where
-        with pytest.raises(PoolwatchError, match="serve"):
-            poolwatch.install(serve=address)
+    with pytest.raises(PoolwatchError, match="serve"):
+        poolwatch.install(serve="0.0.0.0:9187")
     assert poolwatch.installed() is None
     watch = poolwatch.install(interval=0.02)
     assert watch.config.interval == 0.02
@@ -50,6 +48,36 @@ def test_report_that_cannot_be_written_is_refused(where: str) -> None:
     with pytest.raises(PoolwatchError, match=f"option 'report': '{where}' is not allowed; use the path of a file in"):
         poolwatch.install(report=where)
     assert poolwatch.installed() is None
+
+
+def test_a_port_that_is_taken_stops_no_service(caplog: pytest.LogCaptureFixture) -> None:
+    """Of a service's processes only one can have the port; the others are watched all the same, and say so."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        watch = poolwatch.install(serve=address)
+    watch.uninstall()
+    assert [record.getMessage().split(" is ")[0] for record in caplog.records if record.name == "poolwatch"] == [
+        address
+    ]
+
+
+REPORTED = """
+import os, poolwatch
+from sqlalchemy import create_engine
+poolwatch.install(report={report!r})
+engine = create_engine("sqlite:///shop.db")
+if not os.fork():
+    raise SystemExit
+os.wait()
+engine.connect().close()
+"""
+
+
+def test_a_report_is_of_the_process_that_asked(tmp_path: Path) -> None:
+    """Forked children write none over it, and print none."""
+    app = script(tmp_path, REPORTED.format(report="-"))
+    done = subprocess.run([sys.executable, app], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.stdout.count("1 process, 1 pool") == 1, done.stdout
 
 
 def test_what_watches_here_is_asked_without_the_watch() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import errno
 import os
 import sys
 from functools import partial
@@ -12,26 +12,28 @@ from typing import Any
 from poolwatch import __version__, model
 from poolwatch.alert.own import own_alerts
 from poolwatch.config import Config
-from poolwatch.errors import PoolwatchError
+from poolwatch.errors import ConfigError, PoolwatchError
 from poolwatch.evidence import scopes
 from poolwatch.export.otel.telemetry import Telemetry
 from poolwatch.hooks import table
 from poolwatch.hooks.imports import when_imported
 from poolwatch.host import ends, native, speech
 from poolwatch.host.guard import Guard
-from poolwatch.ledger import Lease, Ledger, nobody_looks
+from poolwatch.ledger import Lease, Ledger
 from poolwatch.libraries import versions
+from poolwatch.lifetime import Lifetime
 from poolwatch.report.spool import DIRECTORY_VARIABLE, Spool
 from poolwatch.senses import greenlets, route
 from poolwatch.senses.marks import Marks
 from poolwatch.watcher import Watcher
 
+_log = speech.Log("poolwatch")
 _installed: Watch | None = None
 _locks: dict[int, Any] = {}
 """By process: a forked child has one of its own, whoever held its parent's."""
 
 
-class Watch:
+class Watch(Lifetime):
     """poolwatch in this process: made by ``install``, ended by ``uninstall``."""
 
     def __init__(self, config: Config) -> None:
@@ -50,7 +52,7 @@ class Watch:
         self._started_at = time()
         self._pid_namespace = native.pid_namespace()
         self._collector: Any = None
-        self._server: Any = None
+        self._server = None
         self._target = config.report and (config.report if config.report == "-" else os.path.abspath(config.report))
         folder = os.environ.get(DIRECTORY_VARIABLE)
         self._watcher = Watcher(self._ledger, self._guard, config, Spool(folder) if folder else None, self._describe)
@@ -154,7 +156,12 @@ class Watch:
     def _serve(self, address: str) -> None:
         from poolwatch.server import serve
 
-        self._server = serve(address, self.report, self.numbers)
+        try:
+            self._server = serve(address, self.report, self.numbers)
+        except ConfigError as error:
+            if getattr(error.__cause__, "errno", None) != errno.EADDRINUSE:
+                raise
+            _log.error("%s is taken, as by another process of this program: this one serves nothing", address)
 
     def _close_server(self) -> None:
         if self._server is not None:
@@ -180,92 +187,6 @@ class Watch:
             alerts=self._alerts.counts(),
             telemetry=self._telemetry.told(),
         )
-
-    def before_fork(self) -> None:
-        """Stop the thread: a child must not inherit its locks, and Python warns of forks with threads."""
-        self._watcher.stop()
-        self._alerts.pause()
-        self._telemetry.pause()
-        speech.pause()
-        if self._server is not None:
-            self._server.pause()
-
-    def after_fork_in_parent(self) -> None:
-        """Go on looking, but not before the fork is over: from 3.12 on Python warns of threads beside a fork."""
-        if sys.version_info >= (3, 12):
-            # where somebody forks with another ``fork`` than os.fork: at the next collection, or when somebody waits
-            gc.callbacks.append(self._go_on_after_collection)
-            self._ledger.at_wait = self.after_fork
-        else:
-            self.after_fork()
-
-    def after_fork(self) -> None:
-        """Start the threads that ``before_fork`` stopped."""
-        # called from a fork or a collection of the host's, so what fails here is ours alone
-        try:
-            self._wait_no_more()
-            speech.go_on()
-            self._alerts.go_on()
-            self._watcher.start()
-            if self._server is not None:
-                self._server.resume()
-        except Exception as error:
-            self._guard.failed("watcher", error)
-
-    def _go_on_after_collection(self, phase: str, info: dict[str, int]) -> None:
-        if phase == "stop":
-            self.after_fork()
-
-    def _wait_no_more(self) -> None:
-        self._ledger.at_wait = nobody_looks
-        while self._go_on_after_collection in gc.callbacks:
-            gc.callbacks.remove(self._go_on_after_collection)
-
-    def after_fork_in_child(self) -> None:
-        """Begin anew: what was lent before belongs to the parent."""
-        self._started_at = time()
-        self._ledger.became_child(os.getppid())
-        self._wait_no_more()
-        speech.begin()
-        self._watcher.became_child()
-        self._alerts.became_child()
-        self._telemetry.became_child()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        self._alerts.go_on()
-        self._watcher.start()
-
-    def before_exec(self) -> None:
-        """Say what is known; what is out goes with the program, which nobody can call forgotten."""
-        self._watcher.stop()
-        self._watcher.say_last_word()
-        speech.finish()
-
-    def after_failed_exec(self) -> None:
-        """Go on: the program could not be replaced after all."""
-        speech.begin()
-        self._watcher.take_back_last_word()
-        self._watcher.start()
-
-    def holds(self) -> bool:
-        """Tell whether something is out."""
-        return bool(self._ledger.out())
-
-    def at_end(self) -> None:
-        """Take the last look and write the report."""
-        self._wait_no_more()
-        self._watcher.stop()
-        self._watcher.look(final=True)
-        self._alerts.close("the process has ended, and its connections with it")
-        self._telemetry.close()
-        speech.finish()
-        if self._target and not os.environ.get(DIRECTORY_VARIABLE):
-            from poolwatch.text import wrote
-
-            if not wrote(self.report(), self._target):
-                self._target = None  # the end may come twice, as by os._exit in a function of atexit
-                speech.finish()
 
 
 def install(config: Config | None = None, **options: object) -> Watch:
