@@ -185,9 +185,10 @@ def test_used_by_its_successor(watch: poolwatch.Watch, engine: Engine) -> None:
     def use(name: str) -> None:
         with poolwatch.scope(name):
             for _ in range(2):
-                in_thread(lambda: KEPT[0].execute(text("select 1")))
+                in_thread(lambda: KEPT[0].execute(text("insert into orders values (1)")))
 
     KEPT.append(engine.connect())
+    KEPT[0].execute(text("create table orders (id integer)"))
     use("first")
     assert kinds(watch) == []
     use("second")

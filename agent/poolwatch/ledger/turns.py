@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from collections.abc import Callable
+from typing import Any, TypeGuard
 
 from poolwatch.ledger.leases import Lease, Trail
 from poolwatch.senses import driver, locks, whereabouts
@@ -29,18 +30,28 @@ def is_ended(lease: Lease) -> bool:
 
 
 def is_settled(lease: Lease) -> bool:
-    """Tell whether the user so far has left nothing open in the connection: it is over, or the driver says so."""
-    if is_ended(lease):
-        return True
+    """Tell whether the user so far is done with the connection: he has ended his turn, or the driver says so."""
+    return is_ended(lease) or _driver_says(lease, driver.is_nobodys)
+
+
+def is_nothing_left(lease: Lease) -> bool:
+    """Tell whether the user so far has left nothing open in the connection: what the next begins is the next one's.
+
+    A Session has more than its connection: objects, and a transaction of its own.
+    """
+    return is_settled(lease) or (lease.more.session is None and _driver_says(lease, driver.is_nothing_open))
+
+
+def _driver_says(lease: Lease, what: Callable[[Any], bool]) -> bool:
     handle = lease()
-    return handle is not None and driver.is_nobodys(driver.driver_connection(handle))
+    return handle is not None and what(driver.driver_connection(handle))
 
 
 def goes_on(flow: Scope | None, lease: Lease, trail: Trail) -> TypeGuard[Scope]:
     """Tell whether ``flow`` goes on with what another flow has left open in the connection."""
     if flow is None or trail.flow is None or flow.root is trail.flow.root:
         return False
-    return not (trail.flow_reported or lease.more.common or is_settled(lease))
+    return not (trail.flow_reported or lease.more.common or is_nothing_left(lease))
 
 
 def is_explained(before: Actor, was: Strand | None, me: Actor, here: Strand) -> bool:
@@ -64,5 +75,5 @@ def _flow(strand: Strand) -> Scope | None:
 
 def is_under_one_lock(trail: Trail) -> bool:
     """Tell whether a lock is held now that was held when the user so far began; notes those held now."""
-    before, trail.locks = trail.locks, locks.held()
+    before, trail.locks = trail.locks, locks.held(trail.locks)
     return not before.isdisjoint(trail.locks)
