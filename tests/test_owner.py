@@ -147,6 +147,29 @@ def test_foreign_thread(taken: Taken) -> None:
     assert (owner.kind, owner.alive) == ("thread", False)
 
 
+def test_thread_that_c_calls_back_from(taken: Taken) -> None:
+    """C's thread has thread locals of its own in each call back; it is one owner, until the system has ended it."""
+    called, go, gone = threading.Event(), threading.Event(), threading.Event()
+
+    def thread() -> None:
+        for _ in range(2):
+            taken.take()
+            vars(actor._here).clear()  # as Python does where the outermost call back returns
+            called.set()
+            go.wait(30)
+        gone.set()
+
+    start_new_thread(thread, ())
+    assert called.wait(30)
+    time.sleep(0.05)
+    assert taken.owner().alive
+    go.set()
+    assert gone.wait(30)
+    assert not ended(taken).alive
+    first, second = taken.leases()
+    assert first.owner.key == second.owner.key
+
+
 def test_executor_thread_lives_on(taken: Taken) -> None:
     """A worker of a pool is alive after its job, and ends with the pool."""
     with ThreadPoolExecutor(1, thread_name_prefix="pool") as executor:

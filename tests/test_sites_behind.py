@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import CodeType
@@ -199,6 +200,17 @@ def test_nobody_awaits_a_task(watch: poolwatch.Watch, url: str, loop: Any) -> No
 
 
 @pytest.mark.skipif(not hasattr(asyncio, "TaskGroup"), reason="Python 3.10 has no task groups")
+def test_what_a_loop_is_run_for(watch: poolwatch.Watch, url: str) -> None:
+    """A library's coroutine that a loop is run for is taken by whoever has it run."""
+    engine = create_async_engine(url)
+    with asyncio.Runner() if sys.version_info >= (3, 11) else closing(asyncio.new_event_loop()) as runner:
+        run = getattr(runner, "run", None) or runner.run_until_complete
+        kept, at = run(engine.connect().start()), line()
+        assert (site(watch).file, site(watch).line) == (FILE, at)
+        run(kept.close())
+        run(engine.dispose())
+
+
 def test_a_group_of_tasks(watch: poolwatch.Watch, url: str) -> None:
     """What a task of a group takes is taken where the group is left, which awaits it; before that, nobody does."""
 

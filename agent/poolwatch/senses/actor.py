@@ -18,7 +18,7 @@ from time import monotonic
 from types import FunctionType, MethodType
 from typing import Any
 
-from poolwatch.host.native import get_ident, own_threads, thread_local
+from poolwatch.host.native import began_at, get_ident, get_native_id, own_threads, thread_local
 from poolwatch.model import OwnerKind
 from poolwatch.senses import greenlets
 
@@ -130,6 +130,23 @@ class OwnThread(Actor):
         return self.name
 
 
+class ForeignThread(Actor):
+    """A thread that Python did not start. What C calls back from it has thread locals of its own each time."""
+
+    __slots__ = ("began", "left", "native_id")
+
+    def __init__(self, name: str, native_id: int, began: bytes) -> None:
+        super().__init__("thread", name, None)
+        self.native_id = native_id
+        self.began = began
+        """When the system began it; empty where the system does not say."""
+        self.left = False
+        """True while it is not in Python."""
+
+    def _over(self) -> bool:
+        return self.left and (not self.began or began_at(self.native_id) != self.began)
+
+
 class _Token:
     """Lives in the thread's locals and dies with them: the one sign of a thread's end that always comes."""
 
@@ -139,10 +156,15 @@ class _Token:
         self.actor = actor
 
     def __del__(self) -> None:
-        self.actor.ended = monotonic()
+        if type(self.actor) is ForeignThread:
+            self.actor.left = True
+        else:
+            self.actor.ended = monotonic()
 
 
 _here = thread_local()
+_foreign: dict[int, ForeignThread] = {}
+"""By the system's id of the thread."""
 _tasks: dict[int, Actor] = {}
 _greenlets: dict[int, Actor] = {}
 _loops: dict[int, Loop] = {}
@@ -188,10 +210,25 @@ def _thread() -> Actor:
         return _here.actor  # type: ignore[no-any-return]
     except AttributeError:
         ident = get_ident()
-        own = ident in own_threads
-        actor = OwnThread("thread", "poolwatch", None) if own else Actor("thread", _thread_name(ident), None)
+        actor = _new_thread(ident)
         _here.actor, _here.token = actor, _Token(actor)
         return actor
+
+
+def _new_thread(ident: int) -> Actor:
+    if ident in own_threads:
+        return OwnThread("thread", "poolwatch", None)
+    if ident in threading._active or ident == _MAIN_IDENT:  # type: ignore[attr-defined]
+        return Actor("thread", _thread_name(ident), None)
+    native_id = get_native_id()
+    began = began_at(native_id)
+    known = _foreign.get(native_id)
+    if known is None or not began or known.began != began:
+        for other in [other for other in list(_foreign.values()) if other.has_ended()]:
+            _foreign.pop(other.native_id, None)
+        known = _foreign[native_id] = ForeignThread(_thread_name(ident), native_id, began)
+    known.left = False
+    return known
 
 
 def _thread_name(ident: int) -> str:

@@ -15,7 +15,7 @@ from sys import _current_frames, _getframe
 from types import CodeType, FrameType
 from typing import Any
 
-from poolwatch.host.native import sleep
+from poolwatch.host.native import get_ident, sleep
 from poolwatch.senses import greenlets
 from poolwatch.senses.actor import Actor, current, of_task
 from poolwatch.senses.awaited import chain, coroutine_frames, local, waiting_for
@@ -42,6 +42,7 @@ STARTED_AT = "_poolwatch_started_at"
 STARTED_BY = "_poolwatch_started_by"
 """The same for the key of the actor that started a thread."""
 _SUSPENDABLE = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_GENERATOR
+_RUN_UNTIL = asyncio.BaseEventLoop.run_until_complete.__code__
 _JOIN = threading.Thread.join.__code__
 _eager_tasks: Container[object] = getattr(asyncio.tasks, "_eager_tasks", ())
 beginnings: set[CodeType] = set()
@@ -109,12 +110,25 @@ def _entry(frames: list[FrameType], root: FrameType | None) -> Raw:
 
 
 def of_waiting(awaited: Any, depth: int) -> Raw:
-    """Give the raw stack of whoever awaits a task or future, from the application's innermost frame; empty if none."""
-    for _, frames in waiting_for(awaited):
+    """Give the raw stack of whoever awaits a task or future, from the application's innermost frame; empty if none.
+
+    What nobody awaits may be what a loop was started for, by a library that the application called.
+    """
+    for task, frames in waiting_for(awaited):
         found = of_application(frames, depth)
         if found:
             return found
-    return ()
+        awaited = task if task is not None else awaited
+    return of_application(_running(awaited), depth)
+
+
+def _running(task: Any) -> list[FrameType]:
+    """Give the frames in which a loop runs until this task is over, innermost first; empty where none does."""
+    thread = getattr(task.get_loop(), "_thread_id", None) if issubclass(type(task), asyncio.Task) else None
+    innermost = _current_frames().get(thread) if thread is not None else None
+    frames = list(own_frames(innermost) if thread == get_ident() else chain(innermost))
+    until = (at for at, one in enumerate(frames) if one.f_code is _RUN_UNTIL and local(one, "future") is task)
+    return frames[next(until, len(frames)) :]
 
 
 def note_who_awaits() -> None:
