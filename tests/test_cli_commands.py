@@ -13,6 +13,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from poolwatch import cli
+from poolwatch.cli import doctor, top
 from poolwatch.config import HOOKS
 from poolwatch.report import schema
 from tests.launcher import HOLD, LEAK, WITHOUT_TEMPORARY_FILES, environment, poolwatch, reported, script, start
@@ -57,6 +59,14 @@ def test_report_refuses_what_is_none(tmp_path: Path, content: str) -> None:
     assert poolwatch("report", "none.json", cwd=tmp_path).stderr == (
         "poolwatch report: none.json: No such file or directory\n"
     )
+
+
+@pytest.mark.parametrize("words", [["--port", "99999"], ["--seconds", "nan"], ["--stay", "x"]])
+def test_demo_refuses_what_is_not_allowed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A number that the demo cannot use is named with its flag and what is allowed."""
+    with pytest.raises(SystemExit):
+        cli.parser().parse_args(["demo", *words])
+    assert f"argument {words[0]}: {words[1]!r} is not allowed; use a " in capsys.readouterr().err
 
 
 def test_report_to_an_ascii_terminal(tmp_path: Path) -> None:
@@ -133,3 +143,34 @@ def test_doctor(tmp_path: Path) -> None:
     done = poolwatch("doctor", "--python", broken, cwd=tmp_path)
     assert done.returncode == 1
     assert "did not read PYTHONPATH" in done.stdout
+
+
+def test_doctor_says_why_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not installed, what cannot be imported and what is too old are told apart."""
+    for name, source in (("gql", "raise RuntimeError('no')"), ("asyncpg", "raise ModuleNotFoundError(name='asyncpg')")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(source)
+    old = tmp_path / "sqlalchemy-1.4.54.dist-info"
+    old.mkdir()
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: SQLAlchemy\nVersion: 1.4.54\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    states, trouble = doctor._trial(sys.executable)
+    assert trouble == ""
+    assert states["gql"] == "cannot be imported: RuntimeError: no"
+    assert states["asyncpg"] == "not installed"
+    assert states["sqlalchemy"] == "1.4.54 is too old, 2.0 to 2.1 are supported"
+
+
+def test_top_fits_a_narrow_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal of 80 columns no line is longer, so that nothing wraps and the head stays in sight."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    (tmp_path / "ended").touch()
+    with open(tmp_path / "ended") as ended:
+        monkeypatch.setattr(sys, "stdin", ended)
+        top._live(lambda: report(*[finding(pool=f"pool-{n}") for n in range(30)]))
+    lines = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", capsys.readouterr().out).splitlines()
+    assert len(lines) == 23
+    assert max(map(len, lines)) == 80

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -123,7 +124,8 @@ def test_fail_on(tmp_path: Path, grade: str, source: str, status: int) -> None:
         (["--stack-depth", "0"], "--stack-depth: '0' is not allowed; use a whole number from 1 to 128"),
         (["--fail-on", "maybe"], "--fail-on: 'maybe' is not allowed; use one of proved, probable, suspected, never"),
         (["--format", "xml"], "--format: 'xml' is not allowed; use one of text, json"),
-        (["--report", "/no/such/folder/x"], "--report: '/no/such/folder/x' cannot be written"),
+        (["--report", "/none/x"], "--report: '/none/x' is not allowed; use the path of a file in a folder that can be"),
+        (["--report", "/"], "--report: '/' is not allowed; use the path of a file in a folder that can be written to"),
         (["--serve", "0.0.0.0:9187"], "--serve: '0.0.0.0:9187' is not allowed"),
         (["--dir", "/proc/none/x"], "--dir: '/proc/none/x' cannot be used"),
         (["--no-such-flag", "1"], "poolwatch run: error: unrecognized arguments: --no-such-flag"),
@@ -137,11 +139,45 @@ def test_bad_values_are_refused_by_name(tmp_path: Path, flags: list[str], messag
     assert done.stdout == ""
 
 
-def test_bad_variable_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("POOLWATCH_INTERVAL", "x"), ("POOLWATCH_SERVE", "0.0.0.0:9187"), ("POOLWATCH_REPORT", "/no/such/folder/x")],
+)
+def test_bad_variable_is_refused_by_name(tmp_path: Path, name: str, value: str) -> None:
     """A bad POOLWATCH_ variable is named as the variable it is."""
-    done = poolwatch("run", "--", "python", "-c", "print('ran')", cwd=tmp_path, POOLWATCH_INTERVAL="x")
-    assert done.returncode == 2
-    assert "POOLWATCH_INTERVAL: 'x' is not allowed" in done.stderr
+    done = poolwatch("run", "--", "python", "-c", "print('ran')", cwd=tmp_path, **{name: value})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"poolwatch run: {name}: {value!r} is not allowed; use " in done.stderr
+
+
+ENDS = """
+import os, signal, time
+import poolwatch
+from poolwatch.text import render
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+def told(pid):
+    return any(name.startswith(f"{pid}-") for name in os.listdir(os.environ["POOLWATCH_DIR"]))
+while not (told(child) and told(os.getpid())):
+    time.sleep(0.02)
+print(next(line for line in render(poolwatch.installed().report()).splitlines() if line.startswith("pid ")))
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+print(child)
+"""
+
+
+def test_report_says_who_runs_and_who_died(tmp_path: Path) -> None:
+    """A process that reports itself runs; one that was killed has said no last word; one that ended ran."""
+    done = poolwatch("run", "--report", "r.txt", "--", script(tmp_path, ENDS), cwd=tmp_path)
+    itself, child = done.stdout.splitlines()
+    assert re.search(r"\(running for \d", itself)
+    lines = [line for line in (tmp_path / "r.txt").read_text().splitlines() if line.startswith("pid ")]
+    (died,) = [line for line in lines if line.startswith(f"pid {child}: ")]
+    (ended,) = [line for line in lines if line != died]
+    assert "(no last word, " in died
+    assert "(ran " in ended
 
 
 def test_no_command(tmp_path: Path) -> None:
@@ -164,9 +200,27 @@ def test_no_private_folder_is_left(tmp_path: Path) -> None:
     """The private folder is gone afterwards, and it was private."""
     program = "import os; print(oct(os.stat(os.environ['POOLWATCH_DIR']).st_mode), os.environ['POOLWATCH_DIR'])"
     mode, folder = poolwatch("run", "--", "python", "-c", program, cwd=tmp_path, TMPDIR=str(tmp_path)).stdout.split()
-    assert mode == "0o40700"
-    assert not Path(folder).exists()
-    assert Path(folder).parent == tmp_path
+    assert mode == ("0o41733" if os.geteuid() == 0 else "0o40700")
+    assert not list(tmp_path.iterdir())
+    assert tmp_path in Path(folder).parents
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_root_s_folder_is_known_to_the_command_alone(tmp_path: Path) -> None:
+    """Others may neither list the folder nor the one around it, nor remove what lies there."""
+    program = """if 1:
+        import os
+        folder = os.environ["POOLWATCH_DIR"]
+        open(f"{folder}/1-1.json", "w").close()
+        os.setuid(65534)
+        for attempt, path in ((os.listdir, folder), (os.listdir, f"{folder}/.."), (os.unlink, f"{folder}/1-1.json")):
+            try:
+                attempt(path)
+            except PermissionError:
+                print("refused")
+    """
+    done = poolwatch("run", "--", "python", "-c", program, cwd=tmp_path, TMPDIR="/tmp")
+    assert done.stdout.split() == ["refused"] * 3
 
 
 def test_given_folder_is_kept_and_old_files_in_it_are_not_ours(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ BAD: dict[str, list[object]] = {
     "alert_format": ["xml", 5, None],
     "alert_ca": ["/nowhere/ca.pem", __file__, 5],
     "alert_grade": ["sure", None],
-    "alert_kinds": ["leaks", "leak.unknown", 5],
+    "alert_kinds": ["leaks", "leak.unknown", 5, "", []],
     "alert_repeat": [0, "daily"],
     "alert_silence": ["tomorrow", "quiet", 5],
     "alert_limit": [0, "none"],

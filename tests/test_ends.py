@@ -180,3 +180,32 @@ def test_daemon_threads_are_cut_short(tmp_path: Path, kept: bool, held: int) -> 
     program = script(tmp_path, BEATS.format(kept=kept))
     poolwatch("run", "--report", "r.json", "--", sys.executable, program, cwd=tmp_path)
     assert sum(found["count"] for found in reported(tmp_path / "r.json")["findings"]) == held
+
+
+UNWRITTEN = """
+import logging, os, sys
+logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
+import poolwatch
+os.mkdir("out")
+os.mkdir("elsewhere")
+poolwatch.install(report="out/r.json")
+os.chdir("elsewhere")
+if "gone" in sys.argv:
+    os.rmdir("../out")
+if "twice" in sys.argv:
+    import atexit
+    atexit._run_exitfuncs()
+    os._exit(5)
+sys.exit(5)
+"""
+
+
+@pytest.mark.parametrize("how", ["", "gone", "gone twice"])
+def test_report_that_cannot_be_written_is_logged(tmp_path: Path, how: str) -> None:
+    """Where the report goes is settled at install; what fails at the end is one warning, and changes nothing else."""
+    command = [sys.executable, script(tmp_path, UNWRITTEN), *how.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    target = tmp_path / "out" / "r.json"
+    reason = f"WARNING poolwatch the report could not be written to {target}: No such file or directory"
+    assert (done.returncode, done.stderr.splitlines()) == (5, [reason] if how else [])
+    assert target.exists() is not bool(how)

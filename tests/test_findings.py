@@ -134,3 +134,25 @@ def test_full_book_drops_and_counts() -> None:
     found.update(4.0, [finding("leak.detached", 3)], {})
     assert sorted(kind for kind, _, _ in states(found)) == ["leak.collected", "leak.detached"]
     assert found.dropped == 2
+
+
+def test_full_book_counts_a_fault_once() -> None:
+    """What is seen at every look and finds no room is one that was dropped."""
+    found = book(1)
+    for moment in range(5):
+        found.update(moment, [finding("leak.overdue", 1), finding("leak.detached", 3), finding("orphan.socket", 4)], {})
+    assert (states(found), found.dropped) == ([("leak.overdue", "open", 1)], 2)
+
+
+def test_stronger_takes_the_place_of_the_weakest() -> None:
+    """In a full book the youngest of the weakest gives way to what is stronger, and nothing else does."""
+    found = book(3)
+    weak = [finding("leak.overdue", n, grade="suspected", pool=f"p{n}") for n in (1, 2)]
+    probable, proved = finding("leak.owner_ended", 3), finding("leak.collected", 4, grade="proved")
+    found.update(1.0, [*weak, probable], {})
+    ((change, opened),) = found.update(2.0, [*weak, probable, proved], {})
+    assert (change, opened.kind) == ("opened", "leak.collected")
+    assert [one.pool for one in found.all() if one.kind == "leak.overdue"] == ["p1"]
+    for moment in (3.0, 4.0):
+        assert found.update(moment, [*weak, probable], {}) == []
+    assert (len(found.all()), found.dropped) == (3, 1)

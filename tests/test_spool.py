@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from poolwatch.collecting import ended, living
+from poolwatch.collecting.keeper import Keeper
 from poolwatch.model import added
 from poolwatch.report import merge, schema, spool
 from tests.reports import SITE, finding, lease, report
@@ -70,7 +71,8 @@ def test_full_disk(tmp_path: Path) -> None:
         assert not writer.write(report(finding(summary="x" * 60_000)))
         assert writer.errors == 1
         assert spool.read_all(str(tmp_path)) == [report()]
-        assert len(list(tmp_path.iterdir())) == 1
+        assert spool.read_unwritten(str(tmp_path)) == {10: "No space left on device"}
+        assert {path.suffix for path in tmp_path.iterdir()} == {".json", spool.UNWRITTEN_SUFFIX}
     finally:
         os.system(f"umount {tmp_path}")
 
@@ -185,3 +187,15 @@ def test_living_process_holds_rightly() -> None:
     own = {"pid": os.getpid(), "started_at": 2e9}
     assert living.alive(own)
     assert not living.alive({**own, "started_at": 1.0})
+
+
+def test_who_changed_its_user_is_one_process(tmp_path: Path) -> None:
+    """Of two files of one process only the later counts, for ``run`` and, when it has ended, for the agent."""
+    later = _age(report(finding()), 2000.0)
+    for moves, given in enumerate((report(), later)):
+        (tmp_path / spool.file_name(given, moves)).write_text(json.dumps(given))
+    assert spool.read_all(str(tmp_path)) == [later]
+    seen = Keeper(str(tmp_path)).report()
+    assert (sum(pool["checkouts_total"] for pool in seen["pools"]), len(seen["findings"])) == (7, 1)
+    assert seen["processes"][0]["processes_ended"] == 1
+    assert seen["processes"][0]["dropped"] == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from poolwatch import text
+from poolwatch.collecting.ended import with_ended
+from poolwatch.config import Config
 from poolwatch.model import Frame, Owner, Site
 from poolwatch.text.finding import LINES
-from poolwatch.text.words import WIDTH, duration
+from poolwatch.text.words import WIDTH, duration, fact
 from tests.reports import finding, report
 
 
@@ -79,6 +82,16 @@ def test_monstrous_finding_fits_on_a_screen() -> None:
     assert all(len([line for line in block if line]) <= LINES + 2 for block in _blocks(rendered))
     assert len(_blocks(rendered)[0]) <= LINES + 1
     assert "Fix:" in rendered
+
+
+def test_report_into_a_pipe_that_has_no_place() -> None:
+    """What the shell gives as ``>(command)``, a pipe that is only a number, is a target and is written into."""
+    reading, writing = os.pipe()
+    target = Config.of(Config(), report=f"/dev/fd/{writing}").report
+    text.write(report(), target)
+    os.close(writing)
+    with open(reading) as pipe:
+        assert pipe.read().startswith("poolwatch report")
 
 
 def test_nothing_steers_the_terminal() -> None:
@@ -180,6 +193,21 @@ def test_failures_of_ours_are_said() -> None:
     assert "NOT ALL WAS SEEN" not in text.render(report(finding()))
 
 
+def test_head_says_how_a_process_fares() -> None:
+    """One that has ended ran, one that is reported while it lives runs, one that died has said no last word."""
+    said = []
+    for ended, how in ((1100.0, "status 0"), (1100.0, "status 3"), (None, None), (None, "killed by SIGKILL")):
+        one = report(ended=ended)
+        one["processes"][0]["exit"] = how
+        said += re.findall(r"\((.*), sqlalchemy\)", text.render(one))
+    died = with_ended(report(pid=2**22 + 1, ended=None))  # more than Linux gives
+    said += re.findall(r"\((.*), sqlalchemy\)", text.render(died))
+    assert said == [
+        "ran 3 min 20 s", "ran 3 min 20 s, status 3", "running for 3 min 20 s", "no last word, killed by SIGKILL",
+        "no last word",
+    ]  # fmt: skip
+
+
 def test_foot_says_where_kinds_are_explained() -> None:
     """Below the findings stands which command says what a kind means."""
     foot = text.render(report(finding())).partition("Where next:")[2]
@@ -194,3 +222,33 @@ def test_foot_says_where_kinds_are_explained() -> None:
 def test_durations(seconds: float, said: str) -> None:
     """Durations are said in units people use."""
     assert duration(seconds) == said
+
+
+def test_a_long_word_is_cut_and_not_left_out() -> None:
+    """A fact of one line shows as much of a word without spaces as there is room for."""
+    long = "return self.application.database_manager.engine_for_tenant(tenant).connect().execution_options(stream=True)"
+    (line,) = fact("", f"> {long}", most=1)
+    assert line.text.strip() == f"> {long}"[:85] + "..."
+    *_, last = fact("Last SQL", "insert into orders (a, b) values(" + "?," * 200 + "?)", most=2)
+    assert (len(last.text), last.text[-5:]) == (WIDTH, "?,...")
+    (words,) = fact("Who", "word " * 40, most=1)
+    assert words.text.endswith("word ...")
+
+
+def test_overview_of_a_narrow_terminal() -> None:
+    """No line is wider than the terminal; the pools keep what is in use, and what can be spared is left out."""
+    wide, narrow = (text.overview(report(finding()), width=width).splitlines() for width in (200, 80))
+    assert max(map(len, narrow)) <= 80 < max(map(len, wide)) <= WIDTH
+    (columns,) = [line.split() for line in narrow if line.startswith("pool  ")]
+    assert columns == ["pool", "pid", "in", "use", "idle", "waiting", "limit", "checkouts"]
+
+
+def test_summary_says_what_is_missing() -> None:
+    """Findings beyond ``max_findings`` and processes that could not tell all are in the line that everybody reads."""
+    given = report(finding())
+    assert "NOT ALL" not in text.summary(given)
+    given["processes"][0]["dropped"] = {"findings": 2}
+    assert text.summary(given).endswith("NOT ALL IS SHOWN: 2 findings more than max_findings")
+    given["unseen"] = [f"process {n} said no last word" for n in range(5)]
+    assert "NOT ALL WAS SEEN: process 0 said no last word; process 1" in text.summary(given)
+    assert "; and 2 more, NOT ALL IS SHOWN" in text.summary(given)

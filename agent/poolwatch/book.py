@@ -27,6 +27,10 @@ _WEAKER = {
 """What a finding makes superfluous: for the same leases, the same pool (starvation) or the same site (crossings)."""
 
 
+_MOST_LEFT_OUT = 10_000
+"""Faults kept in mind for which there was no room."""
+
+
 @dataclass(slots=True)
 class _Entry:
     finding: Finding
@@ -45,6 +49,7 @@ class Findings:
         self._resolve_after = resolve_after
         self._number = 0
         self.dropped = 0
+        self._left_out: set[tuple[object, ...]] = set()
         self.totals: Counter[tuple[str, Grade, str]] = Counter()
         """(kind, grade, pool) to how often it was seen; never falls."""
 
@@ -145,8 +150,8 @@ class Findings:
 
     def _new(self, now: float, found: Finding) -> Finding | None:
         """Number and count what is seen for the first time; None where there is no room for it."""
-        if len(self._entries) + len(self._closed) >= self._max and not self._make_room():
-            self.dropped += 1
+        if len(self._entries) + len(self._closed) >= self._max and not self._make_room(found):
+            self._drop(found)
             return None
         self._number += 1
         count = max(1, len(found.subjects)) if not found.one_per_pool else 1
@@ -160,12 +165,23 @@ class Findings:
             count=count,
         )
 
-    def _make_room(self) -> bool:
-        if not self._closed:
+    def _make_room(self, found: Finding) -> bool:
+        """Drop the oldest that is resolved, else the youngest of the weakest, where ``found`` is stronger."""
+        if self._closed:
+            self._drop(self._closed.pop(0))
+            return True
+        weakest = max(reversed(self._entries.values()), key=lambda entry: GRADES.index(entry.finding.grade)).finding
+        if GRADES.index(found.grade) >= GRADES.index(weakest.grade):
             return False
-        del self._closed[0]
-        self.dropped += 1
+        self._drop(self._entries.pop(weakest.key).finding)
         return True
+
+    def _drop(self, finding: Finding) -> None:
+        """Count what there is no room for: a fault once, as long as there are not very many."""
+        if finding.key not in self._left_out:
+            self.dropped += 1
+        if len(self._left_out) < _MOST_LEFT_OUT:
+            self._left_out.add(finding.key)
 
     def _supersede(self, stronger: Finding) -> None:
         for key, entry in list(self._entries.items()):

@@ -51,7 +51,7 @@ def is_spoken_for(directory: str | None) -> bool:
 
 def _locked(path: str, flags: int, kind: int) -> int:
     """Open and lock a file; raises BlockingIOError where another has locked it, else OSError."""
-    file = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    file = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError:

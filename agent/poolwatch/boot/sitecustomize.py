@@ -32,8 +32,8 @@ def _run_next() -> None:
 
 def _hook() -> None:
     """Install poolwatch where the launcher asks for it; a failure becomes a note in the spool."""
-    if os.environ.get("POOLWATCH_RUN") != "1" or not os.environ.get("POOLWATCH_DIR"):
-        return
+    if os.environ.get("POOLWATCH_RUN") != "1" or not os.path.exists(os.environ.get("POOLWATCH_DIR", "")):
+        return  # not asked for, or by a launcher that has ended: nobody would read it
     try:
         if sys.version_info < (3, 10):  # noqa: UP036 - whoever starts the command chooses the interpreter
             raise RuntimeError("poolwatch needs Python 3.10 or later")

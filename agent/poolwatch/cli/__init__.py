@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from poolwatch import __version__
-from poolwatch.cli import agent, alert, demo, doctor, explain, report, run, top
+from poolwatch.cli import agent, alert, demo, doctor, explain, report, run, streams, top
 from poolwatch.errors import PoolwatchError
 
 EXAMPLES = """\
@@ -57,17 +57,24 @@ COMMANDS: dict[str, Command] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit status, 2 for an option or value that is not allowed."""
+    streams.open_all()
     words, command = _split(list(sys.argv[1:] if argv is None else argv))
     args = parser().parse_args(words)
     if command:
         args.command = [*args.command, "--", *command] if args.command else command
     try:
-        return COMMANDS[args.name].run(args)
+        status = COMMANDS[args.name].run(args)
+        sys.stdout.flush()
+        return status
     except PoolwatchError as error:
         print(f"poolwatch {args.name}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        sys.stderr.close()
+        streams.give_up(sys.stdout)
+        return 1
+    except OSError as error:
+        streams.give_up(sys.stdout)
+        print(f"poolwatch {args.name}: {error}", file=sys.stderr)
         return 1
 
 

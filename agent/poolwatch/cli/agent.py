@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from poolwatch import text
-from poolwatch.cli import alerts, options, servers, tokens
+from poolwatch.cli import alerts, folders, options, servers, tokens
 from poolwatch.cli.sources import PREFIX, is_ours, temporary
 from poolwatch.errors import ConfigError, PoolwatchError
 from poolwatch.report.spool import DIRECTORY_VARIABLE
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
     interval = _interval(args.interval)
     token, tls = tokens.read(args.token_file), _tls(args.cert, args.key)
-    directory = _folder(args.dir or os.environ.get(DIRECTORY_VARIABLE))
+    directory = _folder(args.dir)
     watched = servers.given(args.server, interval)
     keeper = Keeper(directory, watched)
     told = alerts.of_folder(options.read(args, alerts.NAMES), directory, keeper)
@@ -138,15 +138,11 @@ def _no_password() -> str:
 
 def _folder(given: str | None) -> str:
     """Give the folder, made where it is not there; the default one must be ours alone. Raises PoolwatchError."""
-    directory = given or _own_folder()
-    try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        os.listdir(directory)
-    except OSError as error:
-        raise PoolwatchError(f"--dir: {directory!r} cannot be used: {error.strerror}") from error
-    if not given and not is_ours(directory):
+    named = given or os.environ.get(DIRECTORY_VARIABLE)
+    directory = folders.made("--dir" if given or not named else DIRECTORY_VARIABLE, named or _own_folder())
+    if not named and not is_ours(directory):
         raise PoolwatchError(f"{directory!r} is not yours alone; use --dir with a folder that is")
-    return os.path.realpath(directory)
+    return directory
 
 
 def _own_folder() -> str:

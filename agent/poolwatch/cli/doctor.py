@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
@@ -34,18 +35,23 @@ _PATIENCE = 30
 _TRIAL = """
 import importlib, json, sys
 from importlib import metadata
-versions = {}
+versions, errors = {}, {}
 for word in sys.argv[2:]:
     name, module, package = word.split(":")
     try:
         importlib.import_module(module)
         versions[name] = metadata.version(package)
-    except Exception:
-        pass  # not installed, or broken; or a module of Python's own
+    except metadata.PackageNotFoundError:
+        pass  # a module of Python's own
+    except Exception as error:
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module.split(".")[0]
+        errors[name] = "not installed" if absent else "cannot be imported: %s: %s" % (type(error).__name__, error)
 with open(sys.argv[1], "w") as file:
-    json.dump(versions, file)
+    json.dump([versions, errors], file)
 """
-"""Imports what the hooks wait for, as a program does, and writes in which version it is there."""
+"""Imports what the hooks wait for, as a program does, and writes in which version it is there, or why it is not."""
+_OLDEST = {"sqlalchemy": ((2, 0), "2.0 to 2.1")}
+"""The version that a library must have at least, and those that are supported."""
 _PACKAGES = {"opentelemetry": "opentelemetry-api"}
 """Name of a hook to the distribution that it is about, where that is called otherwise."""
 
@@ -127,9 +133,17 @@ def _tried(python: str, directory: str) -> tuple[dict[str, str], str]:
     reports = spool.read_all(directory)
     if not reports:
         return {}, _trouble(spool.read_notes(directory), trial)
-    versions: Json = json.loads(found.read_text()) if found.exists() else {}
+    versions, errors = json.loads(found.read_text()) if found.exists() else ({}, {})
     hooks = reports[0]["processes"][0]["hooks"]
-    return {name: f"{state} {versions.get(name, '')}".strip() for name, state in hooks.items()}, ""
+    return {name: _state(name, state, versions.get(name, ""), errors.get(name)) for name, state in hooks.items()}, ""
+
+
+def _state(name: str, state: str, version: str, error: str | None) -> str:
+    """Say how it stands with a hook; ``error`` is why its library could not be imported."""
+    least, supported = _OLDEST.get(name, ((), ""))
+    if version and tuple(map(int, re.findall(r"\d+", version)[:2])) < least:
+        return f"{version} is too old, {supported} are supported"
+    return error or f"{state} {version}".strip()
 
 
 def _trouble(notes: list[Json], trial: subprocess.CompletedProcess[str]) -> str:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import poolwatch
 from poolwatch.config import ENV_PREFIX, RULES, Config, to_environment
-from poolwatch.report.spool import DIRECTORY_VARIABLE
+from poolwatch.report.spool import DIRECTORY_VARIABLE, RUN_VARIABLE
 
-RUN_VARIABLE = "POOLWATCH_RUN"
 BOOT = str(Path(poolwatch.__file__).parent / "boot")
 
 

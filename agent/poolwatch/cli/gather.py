@@ -29,11 +29,11 @@ class Gathering:
 
     def report(self) -> Json:
         """Merge what all processes have reported; those that died holding leases get a finding for it."""
-        return merge.merge(with_ended(report) for report in self._reports())
+        return self._with_unseen(merge.merge(with_ended(report) for report in self._reports()))
 
     def running(self) -> Json:
         """Give the same while the command runs: a process that has gone holds nothing any more."""
-        return merge.merge(_now(self._reports()))
+        return self._with_unseen(merge.merge(_now(self._reports())))
 
     def untold(self, signal: str) -> Json:
         """Give the same without the processes that send this telemetry (metrics, spans, logs) themselves."""
@@ -49,6 +49,12 @@ class Gathering:
         until = time.monotonic() + seconds
         while time.monotonic() < until and any(_speaks(report) for report in self._reports()):
             time.sleep(0.02)
+
+    def _with_unseen(self, report: Json) -> Json:
+        """Add what is missing, in sentences: who could not write what it knew."""
+        unwritten = spool.read_unwritten(self.directory, self.ignore)
+        unseen = [f"process {pid} could not write its report: {reason}" for pid, reason in unwritten.items()]
+        return {**report, "unseen": unseen} if unseen else report
 
     def _reports(self) -> list[Json]:
         self.skipped.clear()

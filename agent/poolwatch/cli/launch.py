@@ -58,6 +58,10 @@ class Launch:
             return f"killed by {signal.Signals(os.WTERMSIG(self.status)).name}"
         return f"status {os.waitstatus_to_exitcode(self.status)}"
 
+    def exited(self) -> bool:
+        """Tell whether the command ended with a status, and not by a signal."""
+        return os.WIFEXITED(self.status)
+
     def _pass_on(self, news: signal.struct_siginfo) -> None:
         if news.si_code > 0 or news.si_pid == self.pid:
             return  # from the kernel: a terminal has told the whole group; or the command signals its parent

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser, names: Iterable[str] = tuple(
     for name in names:
         rule = config.RULES[name]
         value = getattr(defaults, name)
-        known = "" if value is None else f" (default: {_shown(value)}{' ' + rule.unit if rule.unit else ''})"
+        known = "" if value in (None, ()) else f" (default: {_shown(value)}{' ' + rule.unit if rule.unit else ''})"
         help = rule.help.replace("%", "%%") + known
         if isinstance(value, bool):
             parser.add_argument(flag(name), nargs="?", const="true", metavar=rule.metavar, help=help)
@@ -46,6 +46,13 @@ def read(args: argparse.Namespace, names: Iterable[str] = tuple(config.RULES)) -
         return Config.of(base, **given)
     except ConfigError as error:
         raise by_flag(error) from error
+
+
+def by_source(error: ConfigError, args: argparse.Namespace) -> PoolwatchError:
+    """Say the same of the flag, where a person typed it, else of the variable."""
+    if getattr(args, error.option, None) is not None:
+        return by_flag(error)
+    return _named(config.ENV_PREFIX + error.option.upper(), error)
 
 
 def by_flag(error: ConfigError) -> PoolwatchError:

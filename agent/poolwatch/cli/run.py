@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 
 from poolwatch import text
-from poolwatch.cli import alerts, environment, options
+from poolwatch.cli import alerts, environment, options, streams
+from poolwatch.cli.folders import spool_folder
 from poolwatch.cli.gather import Gathering, trips
 from poolwatch.cli.launch import Launch, block_signals, end_like, failure
-from poolwatch.cli.sources import PREFIX, temporary
 from poolwatch.config import Config
 from poolwatch.errors import ConfigError, PoolwatchError
 from poolwatch.export.otel import asked
 from poolwatch.model import GRADES, Json
-from poolwatch.report.spool import DIRECTORY_VARIABLE
 
 HELP = "run a command with poolwatch in all its Python processes, and report at its end"
 EPILOG = """\
@@ -59,13 +54,13 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; gives its exit status, or 3 where ``--fail-on`` trips."""
     config, form = _checked(args)
     mask = block_signals()
-    with _folder(args.dir) as directory:
+    with spool_folder(args.dir) as directory:
         gathering = Gathering.fresh(directory)
         with (
             alerts.sent_while_running(config, directory, args.command, gathering.running) as read,
             _telemetry(config, gathering),
         ):
-            with _served(config, read):
+            with _served(config, args, read):
                 try:
                     words, variables = environment.words(args.command), environment.variables(config, directory)
                     launch = Launch(words, variables, mask)
@@ -86,6 +81,15 @@ def _note_ending(report: Json, launch: Launch) -> None:
     for process in report["processes"]:
         if process["pid"] == launch.pid:
             process["exit"] = launch.ending()
+            if process["ended_at"] is None and launch.exited():
+                _note_silence(report, launch.pid)
+
+
+def _note_silence(report: Json, pid: int) -> None:
+    """Say that a process ended by itself and never told of it, unless it is known why."""
+    unseen: list[str] = report.get("unseen", [])
+    if not any(reason.startswith(f"process {pid} ") for reason in unseen):
+        report["unseen"] = [*unseen, f"process {pid} said no last word"]
 
 
 def _checked(args: argparse.Namespace) -> tuple[Config, str]:
@@ -96,37 +100,7 @@ def _checked(args: argparse.Namespace) -> tuple[Config, str]:
     if args.format:
         options.one_of("--format", args.format, text.FORMATS)
     config = options.read(args)
-    _check_target(config.report)
     return config, args.format or text.form_of(config.report)
-
-
-def _check_target(target: str | None) -> None:
-    """Refuse, before anything has run, a path that cannot be written; raises PoolwatchError."""
-    path = Path(target or "-").resolve()
-    if target in (None, "-") or (path.exists() and not path.is_dir() and not path.is_file()):
-        return
-    if path.is_dir():
-        raise PoolwatchError(f"--report: {target!r} is a folder; use the path of a file, or -")
-    if not os.access(path.parent, os.W_OK):
-        raise PoolwatchError(f"--report: {target!r} cannot be written: no writable folder {str(path.parent)!r}")
-
-
-@contextmanager
-def _folder(given: str | None) -> Iterator[str]:
-    """Give the spool's folder; a private one is removed at the end."""
-    directory = given or os.environ.get(DIRECTORY_VARIABLE)
-    if directory:
-        try:
-            Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise PoolwatchError(f"--dir: {directory!r} cannot be used: {error.strerror}") from error
-        yield str(Path(directory).resolve())
-        return
-    directory = tempfile.mkdtemp(prefix=PREFIX, dir=temporary())
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _telemetry(config: Config, gathering: Gathering) -> AbstractContextManager[None]:
@@ -139,8 +113,8 @@ def _telemetry(config: Config, gathering: Gathering) -> AbstractContextManager[N
 
 
 @contextmanager
-def _served(config: Config, read: Callable[[], Json]) -> Iterator[None]:
-    """Serve the merged report while the command runs, where ``--serve`` asks for it."""
+def _served(config: Config, args: argparse.Namespace, read: Callable[[], Json]) -> Iterator[None]:
+    """Serve the merged report while the command runs, where ``--serve`` or its variable asks for it."""
     if config.serve is None:
         yield
         return
@@ -149,7 +123,7 @@ def _served(config: Config, read: Callable[[], Json]) -> Iterator[None]:
     try:
         server = serve(config.serve, read)
     except ConfigError as error:
-        raise options.by_flag(error) from error
+        raise options.by_source(error, args) from error
     _say(f"serving {server.url}")
     try:
         yield
@@ -164,18 +138,20 @@ def _tell(report: Json, gathering: Gathering, form: str, target: str | None) -> 
         _say(f"process {note['pid']} ({note.get('executable')}) could not be hooked: {note['error']}")
     for name, reason in gathering.skipped.items():
         _say(f"{name} in the spool was skipped: {reason}")
-    if not report["processes"] and not notes:
+    if not report["processes"] and not notes and not report.get("unseen"):
         _say(_NOBODY)
     try:
         _write(report, form, target)
     except OSError as error:
+        if target == "-":
+            streams.give_up(sys.stdout)
         _say(f"the report could not be written to {target or 'standard error'}: {error.strerror}")
 
 
 def _write(report: Json, form: str, target: str | None) -> None:
     if target is not None or report["findings"] or form == "json":
         text.write(report, target, form)
-    if (target is not None or not report["findings"]) and report["processes"]:
+    if (target is not None or not report["findings"]) and (report["processes"] or report.get("unseen")):
         _say(text.summary(report) + (f"; the report is in {target}" if target not in (None, "-") else ""))
 
 

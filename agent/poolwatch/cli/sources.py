@@ -32,9 +32,10 @@ def source(url: str | None, directory: str | None, token: str | None = None) -> 
         return lambda: fetched(url, token)
     if token:
         raise PoolwatchError(f"{tokens.FLAG}: only a URL asks for a token; name it, as http://HOST:PORT")
+    named = "--dir" if directory else spool.DIRECTORY_VARIABLE
     directory = directory or os.environ.get(spool.DIRECTORY_VARIABLE)
     if directory and not os.path.isdir(directory):
-        raise PoolwatchError(f"--dir: {directory!r} is no folder; use the one that `poolwatch run --dir` was given")
+        raise PoolwatchError(f"{named}: {directory!r} is no folder; use the one that `poolwatch run --dir` was given")
     return lambda: living([directory] if directory else private_folders())
 
 
@@ -50,16 +51,17 @@ def temporary() -> str:
 
 def private_folders() -> list[str]:
     """Give the spool folders of this user's running commands; what others have put there is not trusted."""
-    return [folder for folder in glob.glob(os.path.join(temporary(), PREFIX + "*")) if is_ours(folder)]
+    ours = [folder for folder in glob.glob(os.path.join(temporary(), PREFIX + "*")) if is_ours(folder)]
+    return [*ours, *(inner for folder in ours for inner in glob.glob(os.path.join(folder, "*", "")))]  # root's have one
 
 
 def is_ours(folder: str) -> bool:
-    """Tell whether a folder belongs to this user alone; a link does not."""
+    """Tell whether a folder belongs to this user and nobody else may list it or write in it; a link does not."""
     try:
         facts = os.lstat(folder)
     except OSError:
         return False
-    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o077
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o066
 
 
 def living(folders: list[str]) -> Json:

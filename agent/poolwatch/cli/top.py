@@ -52,8 +52,9 @@ def _live(read: Callable[[], Json]) -> None:
 
     colour = colour_on(sys.stdout)
     while True:
-        rows = shutil.get_terminal_size().lines - 1
-        lines = [*overview(read(), colour=colour).splitlines()[: rows - 1], f"{time.strftime('%H:%M:%S')}  q: quit"]
+        columns, rows = shutil.get_terminal_size()
+        shown = overview(read(), colour=colour, width=columns).splitlines()
+        lines = [*shown[: rows - 2], f"{time.strftime('%H:%M:%S')}  q: quit"]
         sys.stdout.write(_HOME + "".join(f"{line}{_REST_OF_LINE}\n" for line in lines) + _REST_OF_SCREEN)
         sys.stdout.flush()
         if _quits(1.0):

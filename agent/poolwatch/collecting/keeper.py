@@ -23,6 +23,8 @@ from poolwatch.report.merge import merge
 
 _NAME = re.compile(r"(\d{1,10})-(\d{1,18})\.json")
 _LOCK_FILE = "carried.lock"
+_MOST_MOVES = 4
+"""Files, one after the other, that a process may have which changes its user."""
 _LOCK_PATIENCE = 2.0
 """Seconds to wait for another reader of the folder."""
 _FOREIGN_AFTER = 60.0
@@ -82,7 +84,10 @@ class Keeper:
         state.bad &= {*names, carried.FILE}
         living, replaced = self._parted(names, state)
         for name in set(names) - set(living) - state.counted:
-            self._count(state, name, now, exited=name in replaced or self._is_foreign(state, name))
+            if _moved(name) in names:  # it has all that is in this one
+                state.counted.add(name)
+            else:
+                self._count(state, name, now, exited=name in replaced or self._is_foreign(state, name))
         self._last = {name: last for name, last in self._last.items() if name in set(living)}
         state.settle(now)
         state.seat(living)
@@ -142,7 +147,7 @@ class Keeper:
         """Read a report, or give the last one that could be read; None where there is none."""
         last = self._last.get(name)
         try:
-            data = spool.read_bytes(os.path.join(self._directory, name))
+            data = spool.read_bytes(os.path.join(self._directory, name), os.O_NOFOLLOW)
             if last is None or data != last[0]:
                 self._last[name] = data, _vetted(spool.checked(spool.parsed(data)), name)
             state.bad.discard(name)
@@ -160,13 +165,15 @@ class Keeper:
             if time.time() - self._heartbeat(name) > _LINGER:
                 spool.remove(os.path.join(self._directory, name))
                 spool.remove(os.path.join(self._directory, f"{name}.{name.partition('-')[0]}.tmp"))
+                spool.remove(os.path.join(self._directory, name.removesuffix(".json") + spool.UNWRITTEN_SUFFIX))
 
     @contextmanager
     def _held(self) -> Iterator[None]:
         """Keep other threads and processes from reading and writing the folder meanwhile."""
         with self._lock:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             try:
-                lock = os.open(os.path.join(self._directory, _LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                lock = os.open(os.path.join(self._directory, _LOCK_FILE), flags, 0o600)
             except OSError:  # a folder that cannot be written to: nobody can change what is carried over
                 yield
                 return
@@ -188,8 +195,15 @@ def _take(lock: int) -> None:
             time.sleep(0.01)
 
 
+def _moved(name: str) -> str:
+    """Name the file in which a process went on that had changed its user."""
+    match = _NAME.fullmatch(name)
+    return f"{match[1]}-{int(match[2]) + 1}.json" if match else ""
+
+
 def _vetted(report: Json, name: str) -> Json:
-    if len(report["processes"]) != 1 or spool.file_name(report) != name:
+    names = (spool.file_name(report, moves) for moves in range(_MOST_MOVES))
+    if len(report["processes"]) != 1 or name not in names:
         raise ReportError("not the report of the one process that its name says")
     if problem := sums.problem(report):
         raise ReportError(problem)

@@ -12,8 +12,13 @@ from poolwatch.text.words import WIDTH, Line, clean, clock, cut, cut_left, durat
 
 _MOST = 12
 """Processes and pools listed by name."""
+_MOST_REASONS = 3
+"""Reasons said why not all was seen."""
 _COLUMNS = ("pool", "class", "pid", "in use", "idle", "waiting", "limit", "checkouts", "timeouts", "handed")
 _WIDTHS = (24, 15, 8, 7, 5, 8, 6, 10, 9, 8)
+_NAMES = 2
+"""Columns of words, which stand at the left; the others are numbers."""
+_DISPENSABLE = ("class", "timeouts", "handed")
 
 
 def summary(report: Json) -> str:
@@ -25,15 +30,23 @@ def summary(report: Json) -> str:
             several(len(report["pools"]), "pool"),
             several(leases, "lease"),
             findings(report),
-            *_failed(report["processes"]),
+            *_unseen(report),
+            *_unshown(report["processes"]),
         ]
     )
 
 
-def _failed(processes: list[Json]) -> list[str]:
-    """Name the hooks that failed: what they watch was not seen from then on."""
-    names = sorted({clean(name) for process in processes for name in process.get("hook_errors", ())})
-    return [f"NOT ALL WAS SEEN: {', '.join(names)} failed"] if names else []
+def _unseen(report: Json) -> list[str]:
+    """Name the hooks that failed, for what they watch was not seen from then on, and who could not tell all."""
+    names = sorted({clean(name) for process in report["processes"] for name in process.get("hook_errors", ())})
+    reasons = [*([f"{', '.join(names)} failed"] if names else []), *map(clean, report.get("unseen", ()))]
+    more = [f"and {len(reasons) - _MOST_REASONS} more"] if len(reasons) > _MOST_REASONS else []
+    return [f"NOT ALL WAS SEEN: {'; '.join([*reasons[:_MOST_REASONS], *more])}"] if reasons else []
+
+
+def _unshown(processes: list[Json]) -> list[str]:
+    more = sum(process.get("dropped", {}).get("findings", 0) for process in processes)
+    return [f"NOT ALL IS SHOWN: {several(more, 'finding')} more than max_findings"] if more else []
 
 
 def findings(report: Json) -> str:
@@ -46,30 +59,28 @@ def findings(report: Json) -> str:
     return f"{several(len(grades), 'finding')} ({', '.join(counts)}{f'; {resolved} resolved' if resolved else ''})"
 
 
-def header(report: Json) -> list[Line]:
-    """Give the first block."""
+def header(report: Json, width: int = WIDTH) -> list[Line]:
+    """Give the first block, at most ``width`` columns wide."""
     title = "poolwatch report"
     return [
-        Line(title + clock(report["generated_at"]).rjust(WIDTH - len(title)), "bold"),
-        *fact("", summary(report), "bold", most=6),  # with the names of hooks that failed
-        *_processes(report["processes"]),
-        *_pools(report["pools"]),
+        Line(title + clock(report["generated_at"]).rjust(width - len(title)), "bold"),
+        *fact("", summary(report), "bold", 6, width),  # with the names of hooks that failed
+        *_processes(report["processes"], report["generated_at"]),
+        *_pools(report["pools"], width),
     ]
 
 
-def _processes(processes: list[Json]) -> list[Line]:
-    lines = [Line(cut(_process(process)), "dim") for process in processes[:_MOST]]
+def _processes(processes: list[Json], now: float) -> list[Line]:
+    lines = [Line(cut(_process(process, now)), "dim") for process in processes[:_MOST]]
     return lines + _rest(processes, "process", "processes")
 
 
-def _process(process: Json) -> str:
-    end = process["ended_at"]
-    ran = f"ran {duration(max(end - process['started_at'], 0))}" if end is not None else _alive(process)
+def _process(process: Json, now: float) -> str:
     hooked = [name for name, state in process["hooks"].items() if state == "hooked"]
     failed = [f"{name} {state}" for name, state in process["hooks"].items() if state.startswith("failed")]
     known = ", ".join([_with_version(name, process["versions"]) for name in hooked] + failed)
     ending = [process["exit"]] if process["exit"] not in (None, "status 0") else []
-    facts = [ran, *ending, known or "nothing hooked"]
+    facts = [*dict.fromkeys([_fared(process, now), *ending]), known or "nothing hooked"]
     return clean(f"pid {process['pid']}: {cut(shlex.join(process['argv']), 45)} ({', '.join(facts)})")
 
 
@@ -77,10 +88,19 @@ def _with_version(name: str, versions: Json) -> str:
     return f"{name} {versions.get(name.replace('_', '-'), '')}".strip()
 
 
-def _alive(process: Json) -> str:
-    """Say how a process fares that has said no last word; only the agent knows."""
+def _fared(process: Json, now: float) -> str:
+    """Say how long a process ran, or how it fares; who has seen that it died says how it ended."""
+    if process["ended_at"] is not None:
+        return f"ran {duration(max(process['ended_at'] - process['started_at'], 0))}"
+    if process["exit"] is not None:
+        return "no last word"
+    return _alive(process, now)
+
+
+def _alive(process: Json, now: float) -> str:
+    """Say how a process fares that runs; only the agent knows of one that is silent."""
     if "silent_seconds" not in process:
-        return "alive" if "slot" in process else "no last word"
+        return f"running for {duration(max(now - process['started_at'], 0))}"
     threads = Counter(thread["state"] for thread in process.get("threads", ()))
     counted = ", ".join(f"{count} {state}" for state, count in threads.most_common(3))
     doing = f": {process['state']}; threads: {counted}" if process.get("state") and counted else ""
@@ -91,12 +111,12 @@ def _rest(things: list[Json], thing: str, many: str) -> list[Line]:
     return [Line(f"... and {several(len(things) - _MOST, thing, many)} more", "dim")] if len(things) > _MOST else []
 
 
-def _pools(pools: list[Json]) -> list[Line]:
+def _pools(pools: list[Json], width: int) -> list[Line]:
     if not pools:
         return []
     busiest = sorted(pools, key=lambda pool: (-pool["waiting"], -pool["used"], -pool["checkouts_total"]))
-    rows = [Line(_row(_cells(pool))) for pool in busiest[:_MOST]]
-    return [Line(""), Line(_row(_COLUMNS), "bold"), *rows, *_rest(pools, "pool", "pools")]
+    rows = [Line(_row(_cells(pool), width)) for pool in busiest[:_MOST]]
+    return [Line(""), Line(_row(_COLUMNS, width), "bold"), *rows, *_rest(pools, "pool", "pools")]
 
 
 def _cells(pool: Json) -> tuple[Any, ...]:
@@ -106,10 +126,14 @@ def _cells(pool: Json) -> tuple[Any, ...]:
     return name, cls, pool["pid"], pool["used"], pool["idle"], pool["waiting"], limit, *totals
 
 
-def _row(cells: tuple[Any, ...]) -> str:
-    named = "".join(str(cell).ljust(width) for cell, width in zip(cells[:2], _WIDTHS, strict=False))
-    numbers = "".join(str(cell).rjust(width) for cell, width in zip(cells[2:], _WIDTHS[2:], strict=True))
-    return cut(named + numbers)
+def _row(cells: tuple[Any, ...], width: int) -> str:
+    """Give a line of the table; where there is no room for all columns, the dispensable ones are left out."""
+    shown = [
+        str(cell).ljust(wide) if index < _NAMES else str(cell).rjust(wide)
+        for index, (cell, wide) in enumerate(zip(cells, _WIDTHS, strict=True))
+        if width >= WIDTH or _COLUMNS[index] not in _DISPENSABLE
+    ]
+    return cut("".join(shown), width)
 
 
 def footer(report: Json) -> list[Line]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TextIO
 
 from poolwatch.model import Json
 from poolwatch.text.finding import block, headlines
 from poolwatch.text.header import footer, header
 from poolwatch.text.order import worst_first
-from poolwatch.text.words import Line
+from poolwatch.text.words import WIDTH, Line, cut
 
 _CODES = {"": "", "bold": "1", "dim": "2", "proved": "1;31", "probable": "1;33", "suspected": "1;36", "fix": "32"}
 
@@ -20,10 +21,10 @@ def render(report: Json, *, colour: bool = False) -> str:
     return "\n".join("\n".join(_painted(line, colour) for line in lines) + "\n" for lines in blocks if lines)
 
 
-def overview(report: Json, *, colour: bool = False) -> str:
-    """Give the head of the report and one line for each finding."""
-    lines = [*header(report), *headlines(report)]
-    return "\n".join(_painted(line, colour) for line in lines) + "\n"
+def overview(report: Json, *, colour: bool = False, width: int = WIDTH) -> str:
+    """Give the head of the report and two lines for each finding, none of more than ``width`` columns."""
+    lines = [*header(report, min(width, WIDTH)), *headlines(report)]
+    return "\n".join(_painted(replace(line, text=cut(line.text, width)), colour) for line in lines) + "\n"
 
 
 def _painted(line: Line, colour: bool) -> str:

@@ -29,10 +29,19 @@ def clean(text: object) -> str:
     return "".join(character if character.isprintable() else "?" for character in flat)
 
 
-def fact(label: str, text: str, style: str = "", most: int = 3) -> list[Line]:
-    """Give a labelled fact, wrapped to at most ``most`` lines."""
-    parts = textwrap.wrap(clean(text), ROOM, break_on_hyphens=False, max_lines=most, placeholder=" ...") or [""]
+def fact(label: str, text: str, style: str = "", most: int = 3, width: int = WIDTH) -> list[Line]:
+    """Give a labelled fact, wrapped to at most ``most`` lines of ``width`` columns."""
+    parts = _wrapped(clean(text), max(width - _LABEL, 1), most) or [""]
     return [Line((label if index == 0 else "").ljust(_LABEL) + part, style) for index, part in enumerate(parts)]
+
+
+def _wrapped(text: str, room: int, most: int) -> list[str]:
+    """Break lines between words; the last one that is shown goes on into a long word, rather than be half empty."""
+    lines = textwrap.wrap(text, room, break_on_hyphens=False)
+    if len(lines) <= most:
+        return lines
+    *whole, last = textwrap.wrap(text, room, break_on_hyphens=False, max_lines=most, placeholder=" ...")
+    return [*whole, last if len(last) > 0.8 * room else cut(" ".join(lines[most - 1 :]), room)]
 
 
 def cut(text: str, width: int = WIDTH) -> str:
