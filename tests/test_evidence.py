@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import time
 import weakref
@@ -15,7 +16,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine
 
 import poolwatch
-from poolwatch.evidence import reach
+from poolwatch.evidence import liveness, reach
 
 CACHE: dict[str, Any] = {}
 
@@ -178,6 +179,22 @@ def test_walk_retains_nothing() -> None:
     done.wait(10)
     assert refs[0]() is None
     thread.join()
+
+
+def test_what_a_caller_goes_on_to_read() -> None:
+    """A function that calls another is found where it is, behind the first part of its call's step too."""
+
+    def called() -> list[object] | None:
+        return liveness.still_held(sys._getframe(1))
+
+    def calls() -> tuple[list[object] | None, Handle]:
+        dropped, kept = Handle(), Handle()
+        assert dropped
+        found = called()
+        return found, kept
+
+    found, kept = calls()
+    assert [one for one in found or () if type(one) is Handle] == [kept]
 
 
 @pytest.mark.parametrize("leases", [0, 50])

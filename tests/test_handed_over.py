@@ -122,6 +122,7 @@ def behind(names: int) -> Callable[[Handle], object]:
 
 
 WAYS: dict[str, Callable[[Handle], object]] = {
+    "key": lambda handle: {handle: "https://example.com"},
     "closure": lambda handle: lambda: handle,
     "closure in an attribute": lambda handle: SimpleNamespace(close=lambda: handle),
     "closure in a deque": lambda handle: deque([lambda: handle]),
@@ -172,7 +173,7 @@ def test_class_attribute_is_named() -> None:
     """A handle on a class is named by module, class and attribute."""
     Registry.handle = Handle()
     key = id(Registry.handle)
-    assert reach.by_modules({key})[key] == (f"{__name__}.Registry.handle", *[False] * 5)
+    assert reach.by_modules({key})[key] == (f"{__name__}.Registry.handle", *[False] * 6)
 
 
 @pytest.mark.parametrize(

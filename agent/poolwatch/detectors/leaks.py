@@ -19,6 +19,7 @@ _TO_HOLD = re.compile(r"\s*(listen\s|select\s+(pg_(try_)?advisory_lock|get_lock)
 _DOUBTS = {
     "unknown": " What living code holds was too much to look through: it may have been handed over.",
     "unseen": " Something that Python does not show keeps it, as `atexit` or a context would: it may be handed over.",
+    "place": " Other code reads that name, and nobody has used it since: it may have been put there for later.",
 }
 
 
@@ -109,7 +110,7 @@ def _over(snapshot: Snapshot, lease: Lease, grace: float) -> bool:
 
 def _in_service(lease: Lease) -> bool:
     """Tell whether a connection lies in a name of the application's for whoever comes: only ``overdue`` may tell."""
-    return lease.passed_on and bool(lease.retained_by) and lease.held_by in ("other", "unknown")
+    return lease.passed_on and bool(lease.retained_by) and lease.held_by in ("other", "place", "unknown")
 
 
 def given_back(snapshot: Snapshot, config: Config) -> Iterator[Finding]:

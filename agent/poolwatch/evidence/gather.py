@@ -123,9 +123,9 @@ class Witness:
             return "unknown"
         if kept is not None and kept.only_dead:
             return "dead frame"
-        is_aside = kept is not None and kept.unnamed and lease.user is not lease.owner and lease.site in self._served
         if kept is not None and kept.is_place:
             return "place"
+        is_aside = kept is not None and kept.unnamed and lease.user is not lease.owner and lease.site in self._served
         return "aside" if is_aside else below or "other"
 
 

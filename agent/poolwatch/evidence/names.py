@@ -40,7 +40,7 @@ def still_read(frame: types.FrameType) -> list[Any]:
 
     So are those in plain attributes of what is named, as ``app.db``, and in those of an object of the application's
     whose methods are asked for, or that is passed on. What a program has put away elsewhere in its globals, as in a
-    list, is nobody's in particular, and counts as left behind.
+    list, is nobody's in particular, and counts as left behind; but for a script's own, see ``script``.
     """
     code = frame.f_code
     if stack.is_library(code.co_filename):
@@ -55,7 +55,7 @@ def _may_lead_to_handles(named: Mapping[str, Any]) -> bool:
     """Tell whether some path of the names leads to a handle: reading the bytecode of every frame would take long."""
     values = list(named.values())
     for _ in range(_LONGEST_PATH):
-        if any(_holds(value) or _kept_by(value) for value in values):
+        if any(holds(value) or _kept_by(value) for value in values):
             return True
         inner = (found for value in values for found in _among(_named_in(value), named))
         values = list({id(value): value for value in inner}.values())
@@ -70,7 +70,7 @@ def _along(values: Mapping[str, Any], path: tuple[str, ...]) -> list[Any]:
     """Give the first connection or session on a path of names; else those of the object where it leaves plain names."""
     for name, asked in zip(path, (*path[1:], ""), strict=True):
         value = values.get(name)
-        if _holds(value):
+        if holds(value):
             return [value]
         values = _named_in(value)
         if asked not in values:
@@ -84,7 +84,7 @@ def _kept_by(value: Any) -> list[Any]:
         return []
     parts = [part for part in gc.get_referents(value) if type(part) is not dict]
     attributes = attributes_of(value) or {}
-    found = [part for part in (*parts, *attributes.copy().values()) if _holds(part)]
+    found = [part for part in (*parts, *attributes.copy().values()) if holds(part)]
     return found if found and any(map(_is_application, classes_of(value))) else []
 
 
@@ -93,7 +93,8 @@ def _is_application(kind: type) -> bool:
     return any(not stack.is_library(function.__code__.co_filename) for function in functions)
 
 
-def _holds(value: Any) -> bool:
+def holds(value: Any) -> bool:
+    """Tell whether this is a connection, a session or what comes of one, or a context that may give one back."""
     return is_a(value, _CONTEXTS) or _is_handle(value)
 
 

@@ -13,12 +13,12 @@ import gc
 import sys
 import types
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from time import thread_time
 from typing import Any, NamedTuple
 
-from poolwatch.evidence import roots
+from poolwatch.evidence import places, roots
 from poolwatch.evidence.objects import Leaves, attributes_of, is_a, name_of
 from poolwatch.evidence.ways import Kept, Node, is_served, kept
 from poolwatch.host.native import sleep
@@ -82,7 +82,17 @@ def by_modules(targets: set[int]) -> dict[int, Kept]:
 def _from_modules(targets: set[int], opaque: tuple[type, ...], only_dead: bool) -> dict[int, Kept]:
     walk = Walk(targets, opaque, _MODULES)
     walk.go(Node(value, name) for name, value in roots.modules())
-    return {key: kept(node, only_dead) for key, node in walk.found.items()}
+    found = {key: kept(node, only_dead) for key, node in walk.found.items()}
+    lying = {key: place for key, node in walk.found.items() if (place := places.of(node)) is not None}
+    del walk  # it has the handles
+    read = set[int]() if only_dead else places.read(lying, _in_time())
+    return {key: one._replace(is_place=key in read) for key, one in found.items()}
+
+
+def _in_time(effort: int = 1) -> Callable[[], bool]:
+    """Begin the time for a walk; gives what tells whether it is not over, and nobody waits for its end."""
+    until, hurries = thread_time() + _MAX_SECONDS * effort, _hurries
+    return lambda: thread_time() <= until and hurries == _hurries
 
 
 class Walk:
@@ -97,8 +107,7 @@ class Walk:
         self._opaque = opaque
         steps, self._depth = bounds
         self._budget = steps * effort
-        self._until = thread_time() + _MAX_SECONDS * effort
-        self._hurries = _hurries
+        self._in_time = _in_time(effort)
         self._seen: set[int] = set()
         self._leaves = Leaves()
 
@@ -111,7 +120,7 @@ class Walk:
             for node in candidates:
                 steps += 1
                 if steps % _SLICE == 0:
-                    if steps > self._budget or thread_time() > self._until or self._hurries != _hurries:
+                    if steps > self._budget or not self._in_time():
                         self.whole = False
                         return
                     sleep(0)
@@ -146,7 +155,9 @@ def _returned(subject: Any) -> bool:
 def _steps(node: Node) -> Iterator[tuple[str, Any]]:
     subject = node.subject
     if type(subject) is dict:
-        return ((_key_label(node, key), value) for key, value in subject.copy().items())
+        entries = subject.copy()
+        keys = ((_key_label(node, key), key) for key in entries if gc.is_tracked(key))
+        return chain(((_key_label(node, key), value) for key, value in entries.items()), keys)
     if type(subject) in (list, tuple):
         return ((f"[{index}]", value) for index, value in enumerate(list(subject)))
     if type(subject) is types.FunctionType:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from poolwatch.evidence import script
 from poolwatch.evidence.names import read_by, still_read
 from poolwatch.evidence.objects import body_of, classes_of, is_a
 from poolwatch.senses import actor, greenlets, stack
@@ -92,6 +93,7 @@ def held_on(frame: types.FrameType | None) -> Iterator[Any]:
         if frame.f_code.co_flags & 2:  # CO_NEWLOCALS: not a module's or a class body's frame
             yield from fast_locals(frame)
         yield from still_read(frame)
+        yield from script.in_hand(frame)
         frame = frame.f_back
 
 

@@ -52,6 +52,8 @@ class Kept(NamedTuple):
     """True where the application has no name for it: it lies in a list or a set, or under a number."""
     served: bool
     """True where it lies in a queue by itself, and not among what a job there will work with."""
+    is_place: bool = False
+    """True where it has a plain name, which functions of the application's read."""
 
 
 def kept(found: Node, only_dead: bool) -> Kept:

@@ -45,7 +45,7 @@ OWNER_ENDED = Kind(
     "leak.owner_ended",
     {"probable": "", "proved": "where only a dead frame or a traceback keeps the connection",
      "suspected": "where living code holds too much to look through, something that Python does not show keeps it, "
-     "or others took it up before"},
+     "it lies in a plain name that other code reads, or others took it up before"},
     "the thread, task or greenlet that held it has ended, and nobody alive reaches it",
     """\
 The thread, task or greenlet that held the connection has ended, and no living frame reaches it. "Kept by" names what
