@@ -339,3 +339,14 @@ def test_process_that_died_with_several() -> None:
         "Process 10 died without a last word while thread worker-1 (pid 10) still held a connection."
     )
     assert [owner["thread"] for owner in one["owners"]] == ["worker-1"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has it from Python 3.12 on")
+def test_sqlite_without_autocommit(tmp_path: Path) -> None:
+    """Where sqlite3 begins a transaction as soon as one has ended, nobody knows whether the application has one."""
+    engine = create_engine(f"sqlite:///{tmp_path}/shop.db", connect_args={"autocommit": False})
+    with engine.connect() as connection:
+        connection.execute(text("select 1"))
+        connection.commit()
+        assert driver.in_transaction(driver.driver_connection(connection.connection)) is None
+    engine.dispose()

@@ -14,7 +14,8 @@ from poolwatch.ledger import Lease, Ledger, crossing
 from poolwatch.ledger.explain import taken
 from poolwatch.remedies import comes_free, give_back, start
 from poolwatch.senses import calls
-from poolwatch.senses.actor import Actor, current
+from poolwatch.senses.actor import current
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.nested import Nested
 from poolwatch.watch import installed
 

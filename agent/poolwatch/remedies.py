@@ -15,7 +15,7 @@ from typing import Any
 from poolwatch.host.native import sleep, start_own_thread
 from poolwatch.host.speech import Log
 from poolwatch.ledger import Lease, Ledger
-from poolwatch.senses.actor import Actor, Loop
+from poolwatch.senses.actors import Actor, Loop
 from poolwatch.senses.whereabouts import is_worker
 
 log = Log("poolwatch.remedies")

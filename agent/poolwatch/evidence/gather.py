@@ -14,7 +14,7 @@ from poolwatch.host.native import get_ident
 from poolwatch.ledger import Lease
 from poolwatch.ledger.records import Site
 from poolwatch.senses import driver, stack, whereabouts
-from poolwatch.senses.actor import Actor
+from poolwatch.senses.actors import Actor
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0

@@ -7,7 +7,8 @@ from time import monotonic
 
 from poolwatch.hooks.register import Home
 from poolwatch.ledger import Event, Ledger, crossing
-from poolwatch.senses.actor import Loop, current, current_loop
+from poolwatch.senses.actor import current, current_loop
+from poolwatch.senses.actors import Loop
 
 _AGAIN_AFTER = 1.0
 """Seconds until a line that goes on doing so is reported once more."""

@@ -12,7 +12,8 @@ from poolwatch.host.guard import Guard
 from poolwatch.host.native import get_ident
 from poolwatch.ledger import Conn, Lease, Ledger, Pool, Wait, pools
 from poolwatch.senses import marks, sockets
-from poolwatch.senses.actor import Loop, current_loop
+from poolwatch.senses.actor import current_loop
+from poolwatch.senses.actors import Loop
 
 _returning: set[asyncio.Future[object]] = set()
 """Keeps what an event loop works on; loops themselves do not."""

@@ -19,7 +19,8 @@ from poolwatch.ledger.leases import Lease, Trail
 from poolwatch.ledger.records import Event, Pool
 from poolwatch.senses import flow as senses_flow
 from poolwatch.senses import whereabouts
-from poolwatch.senses.actor import Actor, current
+from poolwatch.senses.actor import current
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.flow import Scope, Trace, current_scope, own_strand
 from poolwatch.senses.route import Course, Route, contradicts, current_course, words
 from poolwatch.senses.stack import Raw
@@ -58,7 +59,7 @@ def _report_overlap(
 ) -> None:
     stacks = whereabouts.stack_of(victim, ledger.stack_depth), ledger.here(3)
     turns.of(lease).reported = True
-    told = lease.more.session is None or (me.key, lease.id) in _met
+    told = lease.session is None or (me.key, lease.id) in _met
     kinds = ("concurrent",) if told else ("concurrent", "session")
     for kind in kinds:
         tell(ledger, Event(kind, lease.conn.pool, lease, (victim, stacks[0]), (me, stacks[1])))
@@ -123,7 +124,7 @@ def _report_flows(ledger: Ledger, lease: Lease, trail: Trail, me: Actor, flow: S
 
 
 def _report_turns(ledger: Ledger, lease: Lease, trail: Trail, me: Actor) -> None:
-    kind = "session" if lease.more.session else "interleaved"
+    kind = "session" if lease.session else "interleaved"
     event = Event(kind, lease.conn.pool, lease, (me, ledger.here(4)), (lease.user, trail.stack))
     event.overlap = False
     report(ledger, event)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from poolwatch.ledger.leases import Lease
 from poolwatch.ledger.records import Event
 from poolwatch.senses import stack
-from poolwatch.senses.actor import Actor
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.stack import Raw
 
 _FRAMES = 8

@@ -6,7 +6,7 @@ import weakref
 from typing import Any
 
 from poolwatch.ledger.records import Conn, Site, serial
-from poolwatch.senses.actor import Actor
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.flow import Scope, Strand, Trace
 from poolwatch.senses.locks import Locks
 from poolwatch.senses.stack import Raw
@@ -15,7 +15,7 @@ from poolwatch.senses.stack import Raw
 class More:
     """What few leases have: made when the first of it appears."""
 
-    __slots__ = ("collected", "common", "detached", "foreign", "remedy", "scope", "session", "session_key", "trail")
+    __slots__ = ("collected", "common", "detached", "foreign", "remedy", "scope", "trail")
 
     def __init__(self) -> None:
         self.collected = 0.0
@@ -28,13 +28,10 @@ class More:
         self.remedy: str | None = None
         """What of poolwatch gives it back, in its owner's stead."""
         self.scope: Scope | None = None
-        self.session: str | None = None
-        """Class name of the ORM Session that works on it."""
-        self.session_key = 0
-        """SQLAlchemy's number of that Session, by which it is found."""
         self.trail: Trail | None = None
 
 
+_NO_SESSION: tuple[str | None, int] = (None, 0)
 NOTHING_MORE = More()
 """Stands for the More of a lease that has none; never written to."""
 NOTHING_BUT_TOLD = More()
@@ -48,13 +45,14 @@ class Lease(weakref.ref[Any]):
     """
 
     __slots__ = (
-        "_id", "_returned", "_stack", "_statement", "_trace", "busy", "conn", "more", "owner", "site", "statements",
-        "strand", "taken", "used", "user",
+        "_id", "_returned", "_session", "_stack", "_statement", "_trace", "busy", "conn", "more", "owner", "site",
+        "statements", "strand", "taken", "used", "user",
     )  # fmt: skip
 
     # what most leases never have is written late, if at all: to write it first to all of them takes time
     _id: int
     _returned: float
+    _session: tuple[str, int]
     _stack: Raw
     _statement: str | None
     _trace: Trace | None
@@ -92,6 +90,16 @@ class Lease(weakref.ref[Any]):
     @returned.setter
     def returned(self, at: float) -> None:
         self._returned = at
+
+    @property
+    def session(self) -> str | None:
+        """Class name of the ORM Session that works on it."""
+        return getattr(self, "_session", _NO_SESSION)[0]
+
+    @property
+    def session_key(self) -> int:
+        """SQLAlchemy's number of that Session, by which it is found; 0 where there is none."""
+        return getattr(self, "_session", _NO_SESSION)[1]
 
     @property
     def statement(self) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from poolwatch.senses import driver, sockets
 from poolwatch.senses import flow as senses_flow
-from poolwatch.senses.actor import Actor, Loop
+from poolwatch.senses.actors import Actor, Loop
 from poolwatch.senses.flow import Scope, current_scope
 from poolwatch.senses.marks import Marks
 from poolwatch.senses.stack import Raw

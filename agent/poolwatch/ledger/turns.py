@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 
 from poolwatch.ledger.leases import Lease, Trail
 from poolwatch.senses import driver, locks, whereabouts
-from poolwatch.senses.actor import Actor
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.flow import Scope, Strand
 
 
@@ -39,7 +39,7 @@ def is_nothing_left(lease: Lease) -> bool:
 
     A Session has more than its connection: objects, and a transaction of its own.
     """
-    return is_settled(lease) or (lease.more.session is None and _driver_says(lease, driver.is_nothing_open))
+    return is_settled(lease) or (lease.session is None and _driver_says(lease, driver.is_nothing_open))
 
 
 def _driver_says(lease: Lease, what: Callable[[Any], bool]) -> bool:

@@ -14,7 +14,7 @@ from poolwatch.ledger.records import NOWHERE, Event, Pool, Site, Sums, Wait
 from poolwatch.ledger.redact import redact
 from poolwatch.ledger.totals import PoolSums, Sites, plus
 from poolwatch.senses import driver, stack
-from poolwatch.senses.actor import Actor
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.flow import Scope, Trace, traceparent
 
 
@@ -68,7 +68,7 @@ def lease(raw: Lease, now: float, state: driver.State = driver.UNKNOWN) -> model
         backend_pid=state.backend_pid,
         detached=more.detached,
         collected=bool(raw.collected),
-        session=more.session,
+        session=raw.session,
         shared=conn.pool.shared,
         home=conn.home,
         attached=raw.strand() is not None,

@@ -17,7 +17,8 @@ from typing import Any
 
 from poolwatch.host.native import get_ident, sleep
 from poolwatch.senses import greenlets
-from poolwatch.senses.actor import Actor, current, of_task
+from poolwatch.senses.actor import current, of_task
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.awaited import chain, coroutine_frames, local, waiting_for
 from poolwatch.senses.files import (
     OUR_FOLDER,

@@ -143,6 +143,8 @@ def _asyncpg(connection: Any) -> bool | None:
 
 
 def _flag(connection: Any) -> bool | None:
+    if getattr(connection, "autocommit", None) is False:
+        return None  # sqlite3 from 3.12 on begins a transaction as soon as one has ended: the flag says nothing
     value = connection.in_transaction
     return bool(value) if not callable(value) else None
 

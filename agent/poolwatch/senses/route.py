@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from poolwatch.senses import calls, flow, greenlets, stack
-from poolwatch.senses.actor import Actor, current, of_greenlet
+from poolwatch.senses.actor import current, of_greenlet
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.nested import Nested
 
 Route = Mapping[str, object]

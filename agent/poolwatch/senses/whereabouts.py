@@ -12,7 +12,7 @@ from opcode import opname
 from types import CodeType, FrameType
 
 from poolwatch.senses import stack
-from poolwatch.senses.actor import Actor
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.awaited import chain, coroutine_frames
 from poolwatch.senses.behind import of_application, of_starter, of_waiting, raw_of
 from poolwatch.senses.files import is_runner

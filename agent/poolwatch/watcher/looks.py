@@ -77,7 +77,8 @@ class Looks:
         return changes, news
 
     def _reclaim(self, found: list[model.Finding], raw: dict[int, Lease], collected: list[Lease]) -> None:
-        ended = {subject for finding in found if finding.kind == "leak.owner_ended" for subject in finding.subjects}
+        sure = [one for one in found if one.kind == "leak.owner_ended" and one.grade != "suspected"]
+        ended = {subject for finding in sure for subject in finding.subjects}
         self._reclaimer.collected(collected)
         self._reclaimer.owner_ended([raw[subject] for subject in ended if subject in raw])
 

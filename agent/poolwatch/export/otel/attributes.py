@@ -7,7 +7,7 @@ from typing import Any
 from poolwatch.ledger import Pool
 from poolwatch.model import Finding, Site
 from poolwatch.senses import stack
-from poolwatch.senses.actor import Actor
+from poolwatch.senses.actors import Actor
 
 Attributes = dict[str, str | bool | int | float]
 POOL_NAME = "db.client.connection.pool.name"

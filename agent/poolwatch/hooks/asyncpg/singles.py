@@ -11,7 +11,8 @@ from poolwatch.hooks.borrowers import sqlalchemy_asks
 from poolwatch.hooks.elsewhere import of_loop
 from poolwatch.ledger import Event, Ledger, Pool, crossing
 from poolwatch.senses import stack, whereabouts
-from poolwatch.senses.actor import Actor, current
+from poolwatch.senses.actor import current
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.stack import Raw
 
 

@@ -19,7 +19,8 @@ from poolwatch.hooks.gql.pools import home_of
 from poolwatch.hooks.gql.record import Line, is_open
 from poolwatch.host.guard import Guard
 from poolwatch.ledger import Lease, Ledger
-from poolwatch.senses.actor import Actor, current, current_loop
+from poolwatch.senses.actor import current, current_loop
+from poolwatch.senses.actors import Actor
 
 HOOK = "gql"
 ledger: Ledger

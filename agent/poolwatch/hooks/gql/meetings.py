@@ -11,7 +11,8 @@ from poolwatch.host.native import get_ident
 from poolwatch.ledger import Event, Lease, Ledger, crossing
 from poolwatch.ledger.explain import explain
 from poolwatch.senses import whereabouts
-from poolwatch.senses.actor import Actor, current, current_loop
+from poolwatch.senses.actor import current, current_loop
+from poolwatch.senses.actors import Actor
 
 _CLOSED = "it closed the transport, and whoever executes on it sees a lost connection"
 

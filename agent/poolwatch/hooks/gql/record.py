@@ -8,7 +8,7 @@ from typing import Any
 
 from poolwatch.ledger import Conn, Event, Ledger, Pool
 from poolwatch.ledger.records import serial
-from poolwatch.senses.actor import Actor, Loop
+from poolwatch.senses.actors import Actor, Loop
 from poolwatch.senses.flow import Strand
 from poolwatch.senses.stack import Raw
 

@@ -44,7 +44,7 @@ def give_back(fairy: Any) -> Coroutine[Any, Any, object] | None:
 
 def _give_back(fairy: Any, failed: bool) -> None:
     lease = lease_of(fairy)
-    if lease is None or not lease.more.session_key or not _through_session(lease, failed):
+    if lease is None or not lease.session_key or not _through_session(lease, failed):
         _close(fairy)
 
 

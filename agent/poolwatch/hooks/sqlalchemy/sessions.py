@@ -20,7 +20,8 @@ from poolwatch.hooks.sqlalchemy.reads import SELECTS
 from poolwatch.hooks.sqlalchemy.statements import lease_of
 from poolwatch.host.guard import Guard
 from poolwatch.ledger import Ledger, Pool, crossing
-from poolwatch.senses.actor import Actor, current
+from poolwatch.senses.actor import current
+from poolwatch.senses.actors import Actor
 from poolwatch.senses.behind import waits_for_me
 
 _HOOK = "sqlalchemy.session"
@@ -70,11 +71,10 @@ def _note(transaction: Any, connection: Any) -> None:
     try:
         lease = lease_of(connection._dbapi_connection)
         if lease is not None:
-            more, session = lease.own(), transaction.session
-            more.session = type(session).__name__
-            more.session_key = session.hash_key
-            if more.scope is None and transactions.has_joined(transaction, connection):
-                more.common = True  # whoever took it, outside of all flows, has them work in a transaction of his
+            session = transaction.session
+            lease._session = type(session).__name__, session.hash_key
+            if lease.more.scope is None and transactions.has_joined(transaction, connection):
+                lease.own().common = True  # who took it, outside of all flows, has them work in his transaction
     except Exception as error:
         _guard.failed(_HOOK, error)
 

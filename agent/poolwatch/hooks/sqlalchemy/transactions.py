@@ -22,7 +22,7 @@ _GIVEN, _READS = "_poolwatch_given", "_poolwatch_reads"
 
 def session_of(lease: Lease) -> Any:
     """Give the Session that works on a lease, if there is one and it lives."""
-    return _sessions.get(lease.more.session_key)
+    return _sessions.get(lease.session_key)
 
 
 def leases(session: Any) -> list[Lease]:
