@@ -14,6 +14,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import QueuePool
 
 import poolwatch
+from poolwatch.ledger import detached
 from tests.servers import Server
 
 Keep = Callable[[Engine], Any]
@@ -114,6 +115,31 @@ def test_forgotten(watch: poolwatch.Watch, engine: Engine, forget: Keep) -> None
     forget(engine)
     gc.collect()
     assert kinds(watch) == [("leak.detached", "proved", "open")]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("end", "found"), [(forgotten, 1), (forgotten_in_a_cycle, 1), (closed_first, 0), (kept, 0)])
+def test_while_the_watcher_looks(watch: poolwatch.Watch, engine: Engine, end: Keep, found: int) -> None:
+    """What ends while the watcher may have a connection in hand is decided on when it has none."""
+    with detached.looked_at(watch._ledger):
+        driver = end(engine)
+        gc.collect()
+    gc.collect()
+    assert kinds(watch) == [("leak.detached", "proved", "open")] * found
+    assert watch.snapshot().leases == ()
+    if driver is not None:
+        driver.close()
+
+
+def test_closed_after_a_collection(watch: poolwatch.Watch, engine: Engine) -> None:
+    """What was open when the collector ran, and was closed then, is no leak."""
+    proxy = engine.raw_connection()
+    driver: Any = proxy.driver_connection
+    proxy.detach()
+    gc.collect()
+    driver.close()
+    del driver, proxy
+    assert kinds(watch) == []
 
 
 def test_closed_while_the_proxy_goes_on(watch: poolwatch.Watch, engine: Engine) -> None:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
 from typing import Any
@@ -21,8 +24,16 @@ from poolwatch.ledger.ledger import Ledger
 from poolwatch.senses import driver
 
 Instant = tuple[int, int, int]
+_OURS = 2
+"""References to a connection that is decided on late: a local name, and the argument of what counts them."""
 _fates: dict[int, _Fate] = {}
 """By id, of the connections that live. Kept from here, for what is garbage itself may not be told of garbage."""
+_collects = False
+"""True while the collector runs."""
+_looks: list[None] = []
+"""Not empty while the watcher looks: it may have a connection in hand, and be counted as somebody who has it."""
+_postponed: deque[tuple[_Fate, Any, bool | None]] = deque()
+"""Of proxies that ended meanwhile, with their connections, and whether those were closed."""
 
 
 class Tie:
@@ -42,6 +53,9 @@ class Tie:
             if self._fate.is_over():
                 return
             closed = self._fate.was_closed(self._connection)
+            if _looks:
+                _postponed.append((self._fate, self._connection, closed))
+                return
             # the collector makes an end of weak references first, and leaves the proxy's own for later
             others = sys.getrefcount(self._connection) - (2 if self._own() is not None else 3)
             self._connection = None  # where nobody else has it, it ends here
@@ -81,7 +95,8 @@ class _Fate:
 
     def was_closed(self, connection: Any) -> bool | None:
         """Tell whether the connection is closed, or was when the collector found it together with its proxy."""
-        return self._closed if self._ref is not None and self._ref() is None else driver.is_closed(connection)
+        found = _collects and self._ref is not None and self._ref() is None
+        return self._closed if found else driver.is_closed(connection)
 
     def decide(self, closed: bool | None, others: int, instant: Instant) -> None:
         """End the lease: as a leak where an open connection went with its proxy, else in good order."""
@@ -118,7 +133,9 @@ def _instant(frame: FrameType | None) -> Instant:
 
 
 def _collecting(phase: str, _: object) -> None:
-    for fate in list(_fates.values()) if phase == "start" else ():
+    global _collects
+    _collects = phase == "start"
+    for fate in list(_fates.values()) if _collects else ():
         fate.note()
 
 
@@ -144,13 +161,33 @@ def detach(ledger: Ledger, lease: Lease, proxy: Any, guard: Guard) -> None:
     proxy._poolwatch = Tie(ledger, twin, key, driver.driver_connection(proxy), guard)
 
 
-def end_closed(ledger: Ledger) -> None:
-    """End the leases of connections that were closed through their driver, while their proxy goes on."""
+@contextmanager
+def looked_at(ledger: Ledger) -> Iterator[None]:
+    """Let the watcher look; ends the leases of what was closed through its driver while its proxy goes on."""
+    _looks.append(None)
+    try:
+        _end_closed(ledger)
+        yield
+    finally:
+        _looks.pop()
+        while _postponed:
+            _decide_next()
+
+
+def _end_closed(ledger: Ledger) -> None:
     for key, lease in list(ledger.detached.items()):
         handle = lease()
         closed = handle is not None and driver.is_closed(driver.driver_connection(handle))
         if closed and ledger.detached.pop(key, None) is lease:
             end(ledger, lease)
+
+
+def _decide_next() -> None:
+    fate, connection, closed = _postponed.popleft()
+    if not fate.is_over():
+        others = sys.getrefcount(connection) - _OURS
+        connection = None  # as where a Tie ends
+        fate.decide(closed, others, _instant(None))
 
 
 def end(ledger: Ledger, lease: Lease) -> None:

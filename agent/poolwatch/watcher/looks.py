@@ -51,9 +51,12 @@ class Looks:
 
     def look(self, final: bool) -> tuple[list[Change], News]:
         """Take one look; gives what changed and what has happened since the look before."""
+        with detached.looked_at(self._ledger):
+            return self._look(final)
+
+    def _look(self, final: bool) -> tuple[list[Change], News]:
         self._guard.settle()
         self._ledger.forget_homeless()
-        detached.end_closed(self._ledger)
         self._report_inherited()
         self._sockets.look(self._ledger, monotonic(), final)
         self._totals.drain(self._ledger)
