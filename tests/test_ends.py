@@ -152,7 +152,7 @@ def test_what_was_replaced_holds_nothing(tmp_path: Path) -> None:
     now = Gathering(str(spool)).running()
     (tmp_path / "go").touch()
     run.communicate(timeout=60)
-    assert (len(now["processes"]), now["leases"], [pool["used"] for pool in now["pools"]]) == (2, [], [0])
+    assert (len(now["processes"]), now["leases"], sum(pool["used"] for pool in now["pools"])) == (2, [], 0)
 
 
 BEATS = """

@@ -95,11 +95,13 @@ def test_crossing(engine: Engine) -> None:
     """Two flows on one connection are an error of the block they happen in."""
     watch = poolwatch.install()
     kept: list[Connection] = []
+    with engine.begin() as connection:
+        connection.execute(text("create table orders (id integer)"))
 
     def request(number: int) -> None:
         with poolwatch.scope(f"request {number}"):
             kept or kept.append(engine.connect())
-            kept[0].execute(text("select 1"))
+            kept[0].execute(text("insert into orders values (1)"))
 
     def requests() -> None:
         for number in range(2):  # on threads that were there before the block, as a server's are

@@ -28,7 +28,9 @@ def plain(value: Any) -> Any:
         ]
     if hasattr(kind, "__dataclass_fields__"):
         return {
-            shown: item if type(item := getattr(value, name)) in _AS_THEY_ARE else plain(item)
+            shown: item
+            if (of := type(item := getattr(value, name))) in _AS_THEY_ARE or (of is float and item != inf)
+            else plain(item)
             for shown, name in _fields(kind)
         }
     if isinstance(value, dict):
