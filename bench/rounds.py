@@ -36,7 +36,7 @@ class Plan:
         return Plan(max(2, self.rounds // 6), max(1, self.slices // 20), 1.0)
 
 
-FULL = Plan(rounds=20, slices=40, slice_seconds=0.0007)
+FULL = Plan(rounds=8, slices=40, slice_seconds=0.0007)
 QUICK = Plan(rounds=5, slices=20, slice_seconds=0.0005)
 
 

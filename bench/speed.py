@@ -63,7 +63,7 @@ def _run(wanted: Sequence[Case], plan: Plan) -> list[Result]:
 def _plan(case: Case, plan: Plan) -> Plan:
     if case.operation in EXPORTED:
         return plan.on_end()
-    return plan.times(3) if judged(case) else plan
+    return plan.times(6) if judged(case) else plan
 
 
 def run_speed_beside_otel(quick: bool, only: str, with_postgres: bool) -> Speed | None:
