@@ -14,6 +14,7 @@ import time
 from _thread import start_new_thread
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,33 @@ def test_foreign_thread(taken: Taken) -> None:
     system.pthread_join(ident, None)
     owner = ended(taken)
     assert (owner.kind, owner.alive) == ("thread", False)
+
+
+def test_task_of_a_lowlevel_thread(taken: Taken) -> None:
+    """A task that nobody will ever go on with, because the thread of its loop is gone, has ended."""
+    kept: list[object] = []
+    done = threading.Event()
+
+    async def wait() -> None:
+        taken.take()
+        asyncio.get_running_loop().stop()
+        await asyncio.Event().wait()
+
+    def work() -> None:
+        loop = asyncio.SelectorEventLoop()
+        kept.extend((loop, loop.create_task(wait())))
+        loop.run_forever()
+        done.set()
+
+    start_new_thread(work, ())
+    assert done.wait(30)
+    owner = ended(taken)
+    assert (owner.kind, owner.alive) == ("task", False)
+    loop, task = kept
+    task.cancel()  # type: ignore[attr-defined]
+    with suppress(asyncio.CancelledError):
+        loop.run_until_complete(task)  # type: ignore[attr-defined]
+    loop.close()  # type: ignore[attr-defined]
 
 
 def test_thread_that_c_calls_back_from(taken: Taken) -> None:

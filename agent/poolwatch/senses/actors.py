@@ -82,7 +82,7 @@ class Actor:
         return self is other or (self.kind == "task" and self.above == other.key and self.has_ended())
 
     def _over(self) -> bool:
-        if self.thread.ended:
+        if self.thread is not self and self.thread.has_ended():
             return True
         if self.kind == "task":
             if self.ref is not None and ((task := self.ref()) is None or task.done()):
