@@ -16,9 +16,9 @@ from typing import Any
 
 from poolwatch.evidence.names import is_of_pools
 from poolwatch.evidence.objects import attributes_of, classes_of, home_of, name_of
-from poolwatch.evidence.roots import fast_locals
 from poolwatch.senses import stack
 from poolwatch.senses.actors import Actor
+from poolwatch.senses.awaited import fast_locals
 from poolwatch.senses.whereabouts import frames_of
 
 _READING_FILES = {"socket.py", "ssl.py", "streams.py", "selectors.py"}

@@ -82,9 +82,9 @@ class Witness:
             wait = _FIRST_WAIT if before is None else min(_LONGEST_WAIT, 2 * before.wait)
             if held_by == "unknown" and before is not None and before.far and before.user is lease.user:
                 held_by = before.held_by  # a shorter walk does not see what the long one saw
-            far_now = (far and before is not None) or (before is not None and before.far)
             paths_told = (kept.path,) if kept else ()
-            self._answers[lease.id] = _Answer(lease, lease.user, held_by, paths_told, now + wait, wait, far_now)
+            gone_far = before is not None and (far or before.far)
+            self._answers[lease.id] = _Answer(lease, lease.user, held_by, paths_told, now + wait, wait, gone_far)
 
     def _unseen(self, dark: dict[int, Lease], known: dict[int, _Answer], now: float, final: bool) -> dict[int, str]:
         """Tell of handles that no walk has reached whether something out of sight keeps them; asks once, and seldom."""

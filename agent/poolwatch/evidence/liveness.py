@@ -6,8 +6,8 @@ import types
 from collections.abc import Iterator
 
 from poolwatch.evidence.bytecode import Steps, comes_to, loaded, step_at, steps_of, stored
-from poolwatch.evidence.roots import fast_locals
 from poolwatch.evidence.script import is_script
+from poolwatch.senses.awaited import fast_locals
 
 _GIVEN = 0x04, 0x08
 """CO_VARARGS and CO_VARKEYWORDS: the names of all the arguments stand before those of other locals."""

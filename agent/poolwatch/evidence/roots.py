@@ -14,6 +14,7 @@ from poolwatch.evidence import script
 from poolwatch.evidence.names import read_by, still_read
 from poolwatch.evidence.objects import body_of, classes_of, is_a
 from poolwatch.senses import actor, greenlets, stack
+from poolwatch.senses.awaited import fast_locals
 from poolwatch.senses.installed import package_of
 
 _QUEUES = {deque, list, set, dict}
@@ -95,13 +96,3 @@ def held_on(frame: types.FrameType | None) -> Iterator[Any]:
         yield from still_read(frame)
         yield from script.in_hand(frame)
         frame = frame.f_back
-
-
-def fast_locals(frame: types.FrameType) -> list[Any]:
-    """Give the values of a frame's local variables; keeps none of them alive."""
-    names = frame.f_locals
-    values = list(names.values())
-    # before 3.13 this dict is the frame's own copy, which would keep what it holds alive; nobody else may have it
-    if type(names) is dict and sys.getrefcount(names) <= 3:
-        names.clear()
-    return values

@@ -114,6 +114,16 @@ def chain(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def fast_locals(frame: FrameType) -> list[Any]:
+    """Give the values of a frame's local variables; keeps none of them alive."""
+    names = frame.f_locals
+    values = list(names.values())
+    # before 3.13 this dict is the frame's own copy, which would keep what it holds alive; nobody else may have it
+    if type(names) is dict and sys.getrefcount(names) <= 3:
+        names.clear()
+    return values
+
+
 def local(frame: FrameType, name: str) -> Any:
     """Give a local variable of a frame, or None; keeps none of its variables alive."""
     names = frame.f_locals

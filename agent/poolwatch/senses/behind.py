@@ -125,11 +125,17 @@ def of_waiting(awaited: Any, depth: int) -> Raw:
 
 def _running(task: Any) -> list[FrameType]:
     """Give the frames in which a loop runs until this task is over, innermost first; empty where none does."""
-    thread = getattr(task.get_loop(), "_thread_id", None) if issubclass(type(task), asyncio.Task) else None
+    thread = _thread_of(task) if issubclass(type(task), asyncio.Task) else None
     innermost = _current_frames().get(thread) if thread is not None else None
     frames = list(own_frames(innermost) if thread == get_ident() else chain(innermost))
     until = (at for at, one in enumerate(frames) if one.f_code is _RUN_UNTIL and local(one, "future") is task)
     return frames[next(until, len(frames)) :]
+
+
+def _thread_of(task: Any) -> int | None:
+    """Give the ident of the thread that runs a task's loop; None where none does, or the loop does not say."""
+    thread: int | None = getattr(task.get_loop(), "_thread_id", None)
+    return thread
 
 
 def note_who_awaits() -> None:
@@ -180,9 +186,7 @@ def _is_awaited_by(other: Actor, awaited: Any) -> bool:
     for task, frames in waiting_for(awaited):
         if task is None:
             return other.kind == "thread" and frames[0] is _current_frames().get(other.thread_id)
-        if of_task(task) is other or (
-            other.kind == "thread" and getattr(task.get_loop(), "_thread_id", None) == other.thread_id
-        ):
+        if of_task(task) is other or (other.kind == "thread" and _thread_of(task) == other.thread_id):
             return True  # a thread is who runs the loop where he was no task himself
     return False
 

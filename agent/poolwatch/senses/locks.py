@@ -17,7 +17,6 @@ from poolwatch.host.native import original
 from poolwatch.senses import named, stack
 
 _FRAMES = 24
-_mro: Callable[[type], tuple[type, ...]] = vars(type)["__mro__"].__get__
 _Reader = Callable[[Any], bool]
 
 
@@ -85,7 +84,7 @@ class _Readers:
 
     def _meet(self, kind: type) -> _Reader:
         self._classes.append(kind)  # so that no other gets its id
-        readers = (self._of_locks.get(id(base)) for base in _mro(kind))
+        readers = (self._of_locks.get(id(base)) for base in named.mro(kind))
         self._known[id(kind)] = read = next(filter(None, readers), _is_none)
         return read
 

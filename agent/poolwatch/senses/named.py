@@ -6,7 +6,6 @@ For rare paths only. It runs none of the application's code: it asks no property
 from __future__ import annotations
 
 import gc
-import sys
 import threading
 import types
 from collections import deque
@@ -16,6 +15,8 @@ from contextlib import AsyncExitStack, ExitStack, _AsyncGeneratorContextManager,
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR, CO_NEWLOCALS
 from itertools import chain, islice
 from typing import Any
+
+from poolwatch.senses.awaited import fast_locals
 
 _DEEP = 4
 """Names, one after the other: ``self.repository.database.lock``."""
@@ -35,7 +36,7 @@ _Step = tuple[Any, _Names]
 """A value, and the names by which to go on from there."""
 _flags: Callable[[type], int] = vars(type)["__flags__"].__get__
 _dict: Callable[[type], Any] = vars(type)["__dict__"].__get__
-_mro: Callable[[type], tuple[type, ...]] = vars(type)["__mro__"].__get__
+mro: Callable[[type], tuple[type, ...]] = vars(type)["__mro__"].__get__
 
 
 def values(frames: Iterable[types.FrameType]) -> Iterator[Any]:
@@ -65,17 +66,8 @@ def _begin(frame: types.FrameType) -> list[_Step]:
     names = frame.f_code.co_names
     found = _of(frame.f_globals, names)
     if frame.f_code.co_flags & CO_NEWLOCALS:
-        found += _locals(frame)
+        found += fast_locals(frame)
     return [(value, names) for value in found]
-
-
-def _locals(frame: types.FrameType) -> list[Any]:
-    local = frame.f_locals
-    found = list(local.values())
-    # before 3.13 this dict is the frame's own copy, which would keep what it holds alive; nobody else may have it
-    if type(local) is dict and sys.getrefcount(local) <= 3:
-        local.clear()
-    return found
 
 
 def _parts(value: Any) -> Iterator[Any]:
@@ -146,7 +138,7 @@ def member(value: Any, name: str) -> Any:
 
 
 def _in_class(kind: type, name: str) -> Any:
-    for base in _mro(kind):
+    for base in mro(kind):
         found = _dict(base).get(name)
         if found is not None:
             return found

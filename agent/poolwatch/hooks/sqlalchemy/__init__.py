@@ -28,13 +28,10 @@ def install(ledger: Ledger, guard: Guard) -> None:
     pools.install(ledger, guard)
     loans.install(ledger, guard)
     waits.install(ledger, guard)
-    queues = set(statements.with_subclasses(QueuePool))
-    wanted = {Engine, *queues}
+    wanted = {Engine, *statements.with_subclasses(QueuePool)}
     # those made before; ``isinstance`` would ask proxies, and they whom they stand for
-    before = [made for made in gc.get_objects() if type(made) in wanted]
-    for engine in before:
-        if type(engine) is Engine:
-            engines.see(engine)
-    for made in before:
-        if type(made) in queues:
+    for made in [made for made in gc.get_objects() if type(made) in wanted]:
+        if type(made) is Engine:
+            engines.see(made)
+        else:
             waits.see(made)

@@ -32,12 +32,17 @@ _by_dialect: weakref.WeakKeyDictionary[Any, Pool] = weakref.WeakKeyDictionary()
 
 def home_of(physical: Any) -> Home:
     """Give the home of a SQLAlchemy pool; makes one at first sight."""
-    home = _ledger.homes.get(id(physical))
-    if home is None or home.ref() is not physical:
+    home = _known(physical)
+    if home is None:
         home = _new_home(_logical(physical), physical)
         for call in at_first_sight:
             call(physical)
     return home
+
+
+def _known(physical: Any) -> Home | None:
+    home = _ledger.homes.get(id(physical))
+    return home if home is not None and home.ref() is physical else None
 
 
 def _new_home(pool: Pool, physical: Any) -> Home:
@@ -129,8 +134,8 @@ def see(engine: Engine) -> None:
         for cls in type(engine.dialect).__mro__:
             wrap_dialect(cls)
         pool = engine.pool
-        home = _ledger.homes.get(id(pool))
-        if home is not None and home.ref() is pool:
+        home = _known(pool)
+        if home is not None:
             _by_dialect[engine.dialect] = home.pool  # a second engine on it; the pool goes by its dialect now
         else:
             _new_home(_logical(pool, engine), pool)
